@@ -1,0 +1,5 @@
+//! Sessions: an RTMP connection as a state machine, server side and client side.
+
+mod media;
+
+pub use media::{MediaKind, MediaMessage};

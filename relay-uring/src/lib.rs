@@ -1,0 +1,1 @@
+//! Batched sends on io_uring and receive buffers: the only crate with `unsafe`.

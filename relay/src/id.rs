@@ -1,0 +1,66 @@
+//! Names for things: shards, connections, streams.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A shard: one thread, one core, one io_uring runtime. Numbered from zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u16);
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A connection, unique in the life of the process: the shard in the upper 16 bits, then a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    const COUNT_BITS: u32 = 48;
+
+    /// The `count`th connection of `shard`.
+    #[must_use]
+    pub const fn new(shard: ShardId, count: u64) -> Self {
+        Self(((shard.0 as u64) << Self::COUNT_BITS) | (count & ((1 << Self::COUNT_BITS) - 1)))
+    }
+
+    /// The id as one number, as the API shows it.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A stream's full name: the application and the name within it, without arguments.
+///
+/// The name may be a secret (a stream key), so `Debug` shows the application alone and there is no
+/// `Display`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamKey {
+    /// The application's configured name.
+    pub app: Arc<str>,
+    /// The stream's name as published.
+    pub name: Arc<str>,
+}
+
+impl StreamKey {
+    /// The stream `name` of application `app`.
+    #[must_use]
+    pub fn new(app: &str, name: &str) -> Self {
+        Self { app: app.into(), name: name.into() }
+    }
+}
+
+impl fmt::Debug for StreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StreamKey({}/…)", self.app)
+    }
+}

@@ -1,0 +1,15 @@
+//! edgerelay: the RTMP relay appliance.
+//!
+//! Modules import only downward: [`id`] < [`config`], [`telemetry`] < [`message`] < [`hub`] <
+//! [`shard`], [`control`] < [`supervisor`] < [`cli`]. `cargo xtask tidy` checks it.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod hub;
+pub mod id;
+pub mod message;
+pub mod shard;
+pub mod supervisor;
+pub mod telemetry;

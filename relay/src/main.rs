@@ -1,0 +1,3 @@
+//! The `edgerelay` command.
+
+fn main() {}
