@@ -1,1 +1,36 @@
 //! Batched sends on io_uring and receive buffers: the only crate with `unsafe`.
+//!
+//! It owns what the kernel reads and writes while an operation is in flight:
+//! a [`SendBatch`] is shared by any number of sockets, a [`SendRing`] sends
+//! it to all of them with one system call, a [`ReceiveBuffer`] is what a
+//! connection reads into. It knows nothing of RTMP, and keeps no policy: who
+//! is sent what, and when, is decided by the caller.
+//!
+//! One turn of a shard:
+//!
+//! 1. [`RingWaiter::ready`] returns: something may have completed;
+//! 2. [`SendRing::completions`] hands out what did;
+//! 3. [`SendRing::send`] for every idle socket with news;
+//! 4. [`SendRing::submit`]: one `io_uring_enter` for all of them.
+
+mod availability;
+mod batch;
+mod error;
+mod flight;
+mod receive;
+mod ring;
+mod socket;
+mod stats;
+mod verdict;
+mod waiter;
+mod zero_copy;
+
+pub use availability::{Support, probe};
+pub use batch::{IOVECS_MAX, SendBatch};
+pub use error::{RingUnavailable, SendError};
+pub use receive::{ReceiveBuffer, SLAB_BYTES, SLAB_READ_BYTES_MIN, SMALL_BYTES};
+pub use ring::{Completion, SendRing, SocketKey};
+pub use socket::{SocketRef, listener_ref, socket_ref, stop_listening};
+pub use stats::SendRingStats;
+pub use waiter::RingWaiter;
+pub use zero_copy::{ZERO_COPY_AUTO_BYTES_MIN, ZeroCopy};
