@@ -4,6 +4,8 @@
 //! must never free what the kernel may still read, not even when dropped.
 
 mod completing;
+#[cfg(test)]
+mod faked;
 mod winding_down;
 
 use std::collections::VecDeque;

@@ -1,0 +1,120 @@
+//! Receive buffers: slices of what was read, memory used again.
+
+use std::io::Write;
+use std::net::Shutdown;
+use std::time::Duration;
+
+use bytes::Bytes;
+use edgerelay_uring::{ReceiveBuffer, SLAB_BYTES, SLAB_READ_BYTES_MIN, SMALL_BYTES};
+
+use crate::peers::{connection, pattern, run};
+
+/// Where a slice begins in memory.
+fn address(bytes: &Bytes) -> usize {
+    bytes.as_ptr().addr()
+}
+
+#[test]
+fn a_small_buffer_is_used_again_when_its_slices_are_gone() {
+    run(async {
+        let (stream, mut peer) = connection();
+        let mut buffer = ReceiveBuffer::small();
+        assert_eq!(buffer.room_bytes(), 0);
+        let mut addresses = Vec::new();
+        for _ in 0..50 {
+            peer.write_all(&pattern(SMALL_BYTES)).unwrap();
+            let mut read = 0;
+            while read < SMALL_BYTES {
+                let slice = buffer.read(&stream).await.unwrap();
+                assert!(!slice.is_empty() && slice.len() <= SMALL_BYTES);
+                assert_eq!(slice[0], pattern(SMALL_BYTES)[read]);
+                addresses.push(address(&slice));
+                read += slice.len();
+            }
+        }
+        let (low, high) = (addresses.iter().min(), addresses.iter().max());
+        assert!(high.unwrap() - low.unwrap() < SMALL_BYTES);
+    });
+}
+
+#[test]
+fn a_slice_keeps_its_bytes_while_the_buffer_reads_on() {
+    run(async {
+        let (stream, mut peer) = connection();
+        let mut buffer = ReceiveBuffer::small();
+        let mut kept: Vec<Bytes> = Vec::new();
+        for round in 0..100_u8 {
+            peer.write_all(&[round; 300]).unwrap();
+            let mut read = 0;
+            while read < 300 {
+                let slice = buffer.read(&stream).await.unwrap();
+                read += slice.len();
+                kept.push(slice);
+            }
+        }
+        let all: Vec<u8> = kept.iter().flatten().copied().collect();
+        let expected: Vec<u8> = (0..100_u8).flat_map(|round| [round; 300]).collect();
+        assert!(all == expected);
+    });
+}
+
+#[test]
+fn a_slab_is_filled_by_one_read_after_another_without_copying() {
+    run(async {
+        let (stream, mut peer) = connection();
+        let mut buffer = ReceiveBuffer::small();
+        buffer.become_slab();
+        let mut kept: Vec<Bytes> = Vec::new();
+        let mut slabs = 1;
+        for _ in 0..100 {
+            peer.write_all(&pattern(5000)).unwrap();
+            let mut read = 0;
+            while read < 5000 {
+                let room = buffer.room_bytes();
+                let slice = buffer.read(&stream).await.unwrap();
+                read += slice.len();
+                let follows =
+                    kept.last().is_some_and(|last| address(last) + last.len() == address(&slice));
+                if !follows && !kept.is_empty() {
+                    // A new slab, only when the old one had little room left.
+                    assert!(room < SLAB_READ_BYTES_MIN);
+                    slabs += 1;
+                }
+                kept.push(slice);
+            }
+        }
+        assert!(slabs <= 1 + 500_000 / (SLAB_BYTES - SLAB_READ_BYTES_MIN));
+        let all: Vec<u8> = kept.iter().flatten().copied().collect();
+        assert!(all == pattern(5000).repeat(100));
+    });
+}
+
+#[test]
+fn the_end_of_the_stream_is_empty_and_shutdown_ends_a_pending_read() {
+    run(async {
+        let (stream, peer) = connection();
+        let mut buffer = ReceiveBuffer::small();
+        let reading = async { buffer.read(&stream).await };
+        let (read, ()) = tokio::join!(reading, async {
+            tokio::task::yield_now().await;
+            stream.shutdown(Shutdown::Both).unwrap();
+        });
+        assert!(read.unwrap().is_empty());
+        drop(peer);
+    });
+}
+
+#[test]
+fn a_read_whose_future_is_dropped_leaves_the_buffer_usable() {
+    run(async {
+        let (stream, mut peer) = connection();
+        let mut buffer = ReceiveBuffer::small();
+        let dropped = tokio::time::timeout(Duration::ZERO, buffer.read(&stream)).await;
+        assert!(dropped.is_err());
+        // The read in the kernel takes the first bytes; they are lost.
+        peer.write_all(b"lost").unwrap();
+        let (other, mut other_peer) = connection();
+        other_peer.write_all(b"kept").unwrap();
+        assert_eq!(buffer.read(&other).await.unwrap(), "kept");
+    });
+}
