@@ -135,6 +135,17 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_is_set_up_with_and_without_the_newer_flags() {
+        for cooperation in [Cooperation::Asked, Cooperation::Without] {
+            let ring = build(4, cooperation).unwrap();
+            assert!(ring.params().sq_entries() >= 4);
+            assert!(ring.params().cq_entries() >= 16);
+            require_features(&ring).unwrap();
+            probe_operations(&ring).unwrap();
+        }
+    }
+
+    #[test]
     fn eperm_names_the_sysctl_only_when_it_is_set() {
         let disabled = explain(os(libc::EPERM), Some(2));
         assert!(matches!(disabled, RingUnavailable::DisabledBySysctl { value: 2 }));
