@@ -60,8 +60,10 @@ impl SendBatch {
             }
             if skip < iovec.iov_len {
                 let mut tail = capped(&self.iovecs[index..]).to_vec();
-                tail[0].iov_base = tail[0].iov_base.cast::<u8>().wrapping_add(skip).cast();
-                tail[0].iov_len -= skip;
+                if let Some(first) = tail.first_mut() {
+                    first.iov_base = first.iov_base.cast::<u8>().wrapping_add(skip).cast();
+                    first.iov_len -= skip;
+                }
                 return Rest::Own(tail);
             }
             skip -= iovec.iov_len;

@@ -34,7 +34,7 @@ const SUBMIT_ATTEMPTS_MAX: usize = 16;
 /// Names a socket in a ring. A key of a removed socket names nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SocketKey {
-    index: u32,
+    index: usize,
     generation: u32,
 }
 
@@ -150,7 +150,7 @@ impl SendRing {
             zero_copy,
             state: SocketState::Idle,
         });
-        SocketKey { index: u32::try_from(index).expect("fewer sockets than 2^32"), generation }
+        SocketKey { index, generation }
     }
 
     /// Queues a batch; nothing happens before [`submit`](Self::submit).
@@ -216,7 +216,8 @@ impl SendRing {
 
     /// Forgets a socket. A send in flight is cancelled, and no completion is
     /// delivered for it; its batch and the socket are held until the kernel
-    /// lets go of them. Harmless with a stale key.
+    /// lets go of them. The peer may have got a part of that batch. Harmless
+    /// with a stale key.
     ///
     /// The peer sees the end of the stream when the last `Rc` is gone; call
     /// [`TcpStream::shutdown`] first to have it at once.
@@ -224,7 +225,7 @@ impl SendRing {
         if find(&mut self.sockets, key).is_none() {
             return;
         }
-        let slot = self.sockets.remove(key.index as usize);
+        let slot = self.sockets.remove(key.index);
         let SocketState::Sending(id) = slot.state else {
             return;
         };
@@ -276,7 +277,8 @@ impl SendRing {
             // SAFETY: the entry points into a boxed flight, its batch and an
             // open socket, all owned by `self.flights` until the flight's
             // last completion, even when `self` is dropped.
-            unsafe { submissions.push(&entry) }.expect("the queue was not full");
+            let pushed = unsafe { submissions.push(&entry) };
+            assert!(pushed.is_ok(), "the queue was not full");
         }
         !submissions.is_empty()
     }
@@ -292,6 +294,6 @@ impl fmt::Debug for SendRing {
 }
 
 fn find(sockets: &mut Slab<SocketSlot>, key: SocketKey) -> Option<&mut SocketSlot> {
-    let slot = sockets.get_mut(key.index as usize)?;
+    let slot = sockets.get_mut(key.index)?;
     (slot.generation == key.generation).then_some(slot)
 }

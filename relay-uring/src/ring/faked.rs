@@ -73,7 +73,7 @@ impl Scene {
     }
 
     fn mode_of_next(&mut self) -> Mode {
-        let SocketState::Sending(id) = self.ring.sockets[self.key.index as usize].state else {
+        let SocketState::Sending(id) = self.ring.sockets[self.key.index].state else {
             panic!("the socket is not sending");
         };
         self.ring.flights.find(id).unwrap().mode
