@@ -1,1 +1,52 @@
-//! (work in progress)
+//! Every bound on what a peer can make this crate hold or do, in one place.
+//!
+//! Owns numbers and the reason for each; must not hold code that enforces them.
+
+/// Largest message accepted unless configured otherwise. A 4K keyframe at 100 Mbit/s is about 2 MiB.
+pub const MESSAGE_BYTES_MAX_DEFAULT: usize = 8 * 1024 * 1024;
+
+/// Largest message length the 24-bit field of a chunk header can say. RTMP 1.0 §5.3.1.2.1.
+pub const MESSAGE_BYTES_WIRE_MAX: usize = 0x00FF_FFFF;
+
+/// Chunk streams one connection may use. Encoders use 3 to 8, each costs about 250 bytes.
+pub const CHUNK_STREAMS_MAX: usize = 64;
+
+/// Payload bytes of unfinished messages over all chunk streams of a connection, in units of the
+/// largest message: one audio, one video and one other message may be in the making together.
+pub const PARTIAL_MESSAGES_MAX: usize = 3;
+
+/// Chunk payloads shorter than this are copied together, not kept as slices: below it, an I/O
+/// vector costs more than the copy.
+pub const COALESCE_BYTES: usize = 512;
+
+/// Slices one message may have before short ones are copied together.
+pub const PAYLOAD_SLICES_FREE: usize = 64;
+
+/// What a caller may hand to a session in one call. The decoder works on demand, so undecoded input
+/// is what the caller gave and not yet polled for; callers read at most this much at a time.
+pub const RECEIVE_BYTES_MAX: usize = 64 * 1024;
+
+/// The chunk size both sides start with. RTMP 1.0 §5.4.1.
+pub const CHUNK_SIZE_INITIAL: u32 = 128;
+
+/// Nesting of AMF0 objects and arrays. Real metadata nests two or three deep.
+pub const AMF_DEPTH_MAX: usize = 16;
+
+/// AMF0 values in one message, nested ones included. Metadata with a keyframe index of a recorded
+/// file can hold thousands.
+pub const AMF_ITEMS_MAX: usize = 16 * 1024;
+
+/// Largest command message looked at. A `connect` with long tokens stays below 8 KiB.
+pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
+
+/// Largest data message that is decoded for its contents; larger ones are relayed unread.
+pub const DATA_BYTES_DECODED_MAX: usize = 256 * 1024;
+
+/// Application or stream name, without its arguments.
+pub const NAME_BYTES_MAX: usize = 512;
+
+/// Arguments (query string) of an application or stream name.
+pub const ARGS_BYTES_MAX: usize = 4 * 1024;
+
+/// Any other string of a command that is kept, such as `flashVer` and `pageUrl`.
+pub const STRING_BYTES_MAX: usize = 4 * 1024;
