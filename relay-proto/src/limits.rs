@@ -22,6 +22,13 @@ pub const COALESCE_BYTES: usize = 512;
 /// Slices one message may have before short ones are copied together.
 pub const PAYLOAD_SLICES_FREE: usize = 64;
 
+/// Input an unfinished message may be spread over besides [`PINNED_FACTOR`] times its own bytes,
+/// before it is copied out of the receive buffers it would keep alive: two receive buffers.
+pub const PINNED_BYTES_FREE: u64 = 2 * RECEIVE_BYTES_MAX as u64;
+
+/// See [`PINNED_BYTES_FREE`]. Audio and video chunk by chunk in turn come to less than two.
+pub const PINNED_FACTOR: u64 = 2;
+
 /// What a caller may hand to a session in one call. The decoder works on demand, so undecoded input
 /// is what the caller gave and not yet polled for; callers read at most this much at a time.
 pub const RECEIVE_BYTES_MAX: usize = 64 * 1024;

@@ -1,0 +1,1 @@
+//! Chunk streams: byte vectors of what encoders send, limits, copies and memory.
