@@ -19,7 +19,8 @@ pub const PARTIAL_MESSAGES_MAX: usize = 3;
 /// vector costs more than the copy.
 pub const COALESCE_BYTES: usize = 512;
 
-/// Slices one message may have before short ones are copied together.
+/// Slices a message may have, besides two for each [`COALESCE_BYTES`] of it, before short ones are
+/// copied together.
 pub const PAYLOAD_SLICES_FREE: usize = 64;
 
 /// Input an unfinished message may be spread over besides [`PINNED_FACTOR`] times its own bytes,

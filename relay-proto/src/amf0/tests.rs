@@ -158,3 +158,58 @@ fn a_long_string_takes_the_long_form() {
     assert_eq!(wire[..5], [0x0c, 0, 1, 0, 0]);
     assert_eq!(decode_all(&wire), Ok(vec![value]));
 }
+
+mod properties {
+    use super::super::{decode_all, decode_leading, encode_all, marker};
+    use super::{Value, encoded};
+    use bytes::BytesMut;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            prop::num::f64::NORMAL.prop_map(Value::Number),
+            any::<bool>().prop_map(Value::Boolean),
+            ".{0,20}".prop_map(Value::String),
+            Just(Value::Null),
+            Just(Value::Undefined),
+            any::<u16>().prop_map(Value::Reference),
+            (prop::num::f64::NORMAL, any::<i16>())
+                .prop_map(|(millis, zone)| Value::Date { millis, zone }),
+            Just(Value::Unsupported),
+            ".{0,20}".prop_map(Value::XmlDocument),
+        ];
+        leaf.prop_recursive(4, 60, 6, |inner| {
+            let properties = vec((".{0,8}", inner.clone()), 0..6);
+            prop_oneof![
+                properties.clone().prop_map(Value::Object),
+                properties.clone().prop_map(Value::EcmaArray),
+                vec(inner, 0..6).prop_map(Value::StrictArray),
+                (".{0,8}", properties).prop_map(|(class_name, properties)| {
+                    Value::TypedObject { class_name, properties }
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_decodes_to_the_same(items in vec(values(), 0..6)) {
+            let mut wire = BytesMut::new();
+            encode_all(&items, &mut wire);
+            prop_assert_eq!(decode_all(&wire), Ok(items));
+        }
+
+        #[test]
+        fn any_bytes_decode_or_fault_and_what_decoded_encodes_to_a_fixed_point(
+            wire in vec(prop_oneof![0..=marker::AVM_PLUS, any::<u8>()], 0..200),
+        ) {
+            let (items, _) = decode_leading(&wire);
+            let first: Vec<u8> = items.iter().flat_map(encoded).collect();
+            let (again, fault) = decode_leading(&first);
+            prop_assert_eq!(fault, None);
+            let second: Vec<u8> = again.iter().flat_map(encoded).collect();
+            prop_assert_eq!(first, second);
+        }
+    }
+}

@@ -98,7 +98,7 @@ impl ChunkStream {
         if !self.copying && !self.slices.is_empty() && self.pins_too_much(position) {
             copied = self.copy_out();
         }
-        let slices_free = PAYLOAD_SLICES_FREE + self.received / COALESCE_BYTES;
+        let slices_free = PAYLOAD_SLICES_FREE + 2 * self.received / COALESCE_BYTES;
         let crumbs = len < COALESCE_BYTES && self.slices.slices().len() >= slices_free;
         if self.copying || chunk_size < COALESCE_BYTES || crumbs {
             self.tail.extend_from_slice(&slice);

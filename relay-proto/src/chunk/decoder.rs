@@ -49,9 +49,9 @@ impl ChunkLimits {
 /// A message's payload is slices of the input, one per chunk and input boundary. Bytes are copied,
 /// and counted in [`copied_bytes`](Self::copied_bytes), only where
 /// - the peer's chunk size is below [`COALESCE_BYTES`](crate::limits::COALESCE_BYTES), or
-/// - a message has more short slices than
-///   [`PAYLOAD_SLICES_FREE`](crate::limits::PAYLOAD_SLICES_FREE), beyond one for each
-///   `COALESCE_BYTES` of it, or
+/// - a message has more slices than
+///   [`PAYLOAD_SLICES_FREE`](crate::limits::PAYLOAD_SLICES_FREE), beyond two for each
+///   `COALESCE_BYTES` of it: then the short ones are copied together, or
 /// - an unfinished message is spread thin over the input, see below.
 ///
 /// # Memory
