@@ -101,8 +101,7 @@ impl From<Bytes> for Payload {
 
 impl PartialEq for Payload {
     fn eq(&self, other: &Self) -> bool {
-        self.len == other.len
-            && self.slices.iter().flatten().eq(other.slices.iter().flatten())
+        self.len == other.len && self.slices.iter().flatten().eq(other.slices.iter().flatten())
     }
 }
 
