@@ -58,3 +58,27 @@ pub const ARGS_BYTES_MAX: usize = 4 * 1024;
 
 /// Any other string of a command that is kept, such as `flashVer` and `pageUrl`.
 pub const STRING_BYTES_MAX: usize = 4 * 1024;
+
+/// Message streams of one connection. Encoders and players use one.
+pub const NET_STREAMS_MAX: usize = 32;
+
+/// Messages one aggregate may hold. Servers that send aggregates put a second or two into one.
+pub const AGGREGATE_MESSAGES_MAX: usize = 4_096;
+
+/// Events one call may add to a session's output: more than a receive buffer of the smallest audio
+/// frames holds, less than one full of empty one-byte messages.
+pub const SESSION_EVENTS_MAX: usize = 16 * 1024;
+
+/// Bytes of replies one call may add to a session's output. A receive buffer full of the shortest
+/// commands stays below it.
+pub const SESSION_REPLY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes a client may send while its `connect` or `publish` awaits an answer.
+pub const HELD_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Most bytes received between two acknowledgements, however large the peer's window is: Wirecast
+/// closes a connection that has not acknowledged for ten seconds.
+pub const ACK_INTERVAL_BYTES_MAX: u64 = 256 * 1024;
+
+/// FourCCs kept of what a client announces.
+pub const FOUR_CCS_MAX: usize = 64;

@@ -19,6 +19,7 @@ pub use audio::{AudioInfo, AudioPacket, inspect_audio};
 pub use codec::{AudioCodec, VideoCodec};
 pub use enhanced::Track;
 pub use metadata::{StreamMetadata, strip_set_data_frame};
+pub(crate) use reader::PayloadReader;
 pub use summary::{AudioSummary, VideoSummary};
 pub use video::{VideoFrame, VideoInfo, inspect_video};
 
