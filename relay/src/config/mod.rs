@@ -4,9 +4,28 @@
 //! socket, no thread. All of it is checked before a port is bound, and every fault is reported at
 //! once, each with its file, line and column.
 
+mod check;
+mod codec;
+mod fault;
+mod host;
+mod keys;
+mod limits;
+mod load;
+mod loops;
+mod nearest;
+mod reader;
 mod settings;
+mod unit;
+mod url;
+mod value;
+mod writer;
 
+pub use fault::{ConfigError, ConfigErrors, Origin};
+pub use host::{host_name, local_addresses};
+pub use load::{LoadOptions, Loaded, Override, load};
 pub use settings::{
     AppConfig, Config, HttpConfig, LogConfig, LogFormat, MergeWindow, NodeConfig,
     OnDuplicatePublish, PushConfig, Role, RtmpConfig, ZeroCopySetting,
 };
+pub use url::{expand_url, redact_url};
+pub use writer::Secrets;

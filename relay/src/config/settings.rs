@@ -56,6 +56,18 @@ pub enum Role {
     Standalone,
 }
 
+impl Role {
+    /// The role as it is written.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Edge => "edge",
+            Self::Worker => "worker",
+            Self::Standalone => "standalone",
+        }
+    }
+}
+
 /// `[node]`: this process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeConfig {

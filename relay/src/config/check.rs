@@ -1,0 +1,173 @@
+//! What settings mean together: clashes, orders, and loops.
+//!
+//! Each value is in its own bounds by now. A setting already reported wrong takes no part, so one
+//! mistake is not reported twice.
+
+use std::net::SocketAddr;
+
+use super::fault::{ConfigError, ConfigErrors, Origin};
+use super::limits::APPS_MAX;
+use super::loops::{self, Node};
+use super::reader::Positions;
+use super::settings::{AppConfig, Config, MergeWindow};
+use super::unit::{render_duration, render_size};
+
+/// Reports everything about `config` that no single key shows.
+pub(super) fn check(
+    config: &Config,
+    node: &Node<'_>,
+    positions: &Positions,
+    errors: &mut ConfigErrors,
+) {
+    let mut checker = Checker { positions, errors };
+    checker.check_listeners(config);
+    checker.check_merge_window(config);
+    checker.check_app_names(&config.apps);
+    for (index, app) in config.apps.iter().enumerate() {
+        checker.check_app(&format!("app[{index}]"), app);
+    }
+    if checker.sound(&["rtmp.listen"]) {
+        for found in loops::find(config, node) {
+            checker.report(&found.path, found.what, loops::EXPECTED);
+        }
+    }
+}
+
+struct Checker<'a> {
+    positions: &'a Positions,
+    errors: &'a mut ConfigErrors,
+}
+
+impl Checker<'_> {
+    fn report(&mut self, path: &str, what: String, expected: impl Into<String>) {
+        if self.errors.concern(path) {
+            return;
+        }
+        self.errors.push(ConfigError {
+            origin: self.positions.of(path),
+            key: path.to_owned(),
+            what,
+            expected: expected.into(),
+        });
+    }
+
+    /// Whether all of `paths` hold what was written.
+    fn sound(&self, paths: &[&str]) -> bool {
+        !paths.iter().any(|path| self.errors.concern(path))
+    }
+
+    fn check_listeners(&mut self, config: &Config) {
+        let (rtmp, http) = ("rtmp.listen", "http.listen");
+        let (rtmp_sound, http_sound) = (self.sound(&[rtmp]), self.sound(&[http]));
+        let mut listeners: Vec<(String, SocketAddr)> = Vec::new();
+        let services =
+            [(rtmp, &config.rtmp.listen, rtmp_sound), (http, &config.http.listen, http_sound)];
+        for (key, addresses, _) in services.into_iter().filter(|(_, _, sound)| *sound) {
+            for (index, address) in addresses.iter().enumerate() {
+                listeners.push((format!("{key}[{index}]"), *address));
+            }
+        }
+        for (index, (path, address)) in listeners.iter().enumerate() {
+            let earlier = listeners.iter().take(index).find(|(_, other)| clash(*address, *other));
+            let Some((other_path, other)) = earlier else { continue };
+            // Where the later one is a default, the earlier one is what somebody wrote.
+            let (path, address, other_path, other) = if self.is_written(path) {
+                (path, address, other_path, other)
+            } else {
+                (other_path, other, path, address)
+            };
+            let place = self.place(other_path);
+            let what = if address == other {
+                format!("{address} is listened on twice, also by {other_path} at {place}")
+            } else {
+                format!("{address} overlaps {other} of {other_path} at {place}")
+            };
+            self.report(path, what, "an address and port that nothing else listens on");
+        }
+    }
+
+    fn is_written(&self, path: &str) -> bool {
+        self.positions.of(path).line > 0
+    }
+
+    fn place(&self, path: &str) -> Origin {
+        self.positions.of(path)
+    }
+
+    fn check_merge_window(&mut self, config: &Config) {
+        let (key, max_key) = ("rtmp.merge_window", "rtmp.merge_window_max");
+        let max = config.rtmp.merge_window_max;
+        if let MergeWindow::Fixed(window) = config.rtmp.merge_window
+            && window > max
+            && self.sound(&[key, max_key])
+        {
+            let expected = format!("at most {max_key}, which is {}", render_duration(max));
+            self.report(key, format!("is {}", render_duration(window)), expected);
+        }
+    }
+
+    fn check_app_names(&mut self, apps: &[AppConfig]) {
+        if apps.is_empty() && self.sound(&["app"]) {
+            self.report("app", "no application is left".to_owned(), "at least one [[app]]");
+        }
+        if apps.len() > APPS_MAX {
+            let what = format!("{} applications", apps.len());
+            self.report("app", what, format!("at most {APPS_MAX}"));
+        }
+        for (index, app) in apps.iter().enumerate().take(APPS_MAX) {
+            let path = format!("app[{index}].name");
+            let earlier = apps.iter().take(index).position(|other| other.name == app.name);
+            if app.name.is_empty() {
+                if !self.positions.is_set(&path) {
+                    let item = format!("app[{index}]");
+                    self.report(&item, "has no name".to_owned(), "name = \"...\"");
+                }
+            } else if let Some(earlier) = earlier {
+                let place = self.place(&format!("app[{earlier}].name"));
+                let what = format!("{:?} is the name of the application at {place} too", app.name);
+                self.report(&path, what, "a name that no other application has");
+            }
+        }
+    }
+
+    fn check_app(&mut self, path: &str, app: &AppConfig) {
+        let key = |name: &str| format!("{path}.{name}");
+        let (lag, log) = (key("lag_max"), key("log_duration_max"));
+        if app.lag_max >= app.log_duration_max && self.sound(&[&lag, &log]) {
+            let limit = render_duration(app.log_duration_max);
+            let what = format!("is {}", render_duration(app.lag_max));
+            let (at, expected) = self.blame(&lag, &log, &limit);
+            self.report(&at, if at == lag { what } else { format!("is {limit}") }, expected);
+        }
+        let (lag, log) = (key("lag_bytes_max"), key("log_bytes_max"));
+        if app.lag_bytes_max >= app.log_bytes_max && self.sound(&[&lag, &log]) {
+            let limit = render_size(app.log_bytes_max as u64);
+            let what = format!("is {}", render_size(app.lag_bytes_max as u64));
+            let (at, expected) = self.blame(&lag, &log, &limit);
+            self.report(&at, if at == lag { what } else { format!("is {limit}") }, expected);
+        }
+        for (index, push) in app.push.iter().enumerate() {
+            let item = key(&format!("push[{index}]"));
+            if push.url.is_empty() && !self.positions.is_set(&format!("{item}.url")) {
+                self.report(&item, "has no url".to_owned(), "url = \"rtmp://...\"");
+            }
+        }
+    }
+
+    /// Which of a smaller and a larger setting to point at: the one that was written.
+    fn blame(&self, smaller: &str, larger: &str, limit: &str) -> (String, String) {
+        if self.positions.is_set(smaller) || !self.positions.is_set(larger) {
+            (smaller.to_owned(), format!("less than {larger}, which is {limit}"))
+        } else {
+            (larger.to_owned(), format!("more than {smaller}"))
+        }
+    }
+}
+
+/// Whether both cannot be listened on. `[::]` takes IPv6 alone, so it leaves IPv4 to others.
+fn clash(left: SocketAddr, right: SocketAddr) -> bool {
+    left.port() == right.port()
+        && left.port() != 0
+        && left.is_ipv4() == right.is_ipv4()
+        && (left.ip() == right.ip() || left.ip().is_unspecified() || right.ip().is_unspecified())
+}

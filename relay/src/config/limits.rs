@@ -1,0 +1,65 @@
+//! Every bound of the configuration, by name.
+//!
+//! Bounds on what an operator may write; bounds on peers stand where peers are read.
+
+use std::time::Duration;
+
+/// Errors shown at once; the rest are counted.
+pub(super) const ERRORS_MAX: usize = 20;
+/// Characters of a wrong value that a message quotes.
+pub(super) const QUOTED_CHARS_MAX: usize = 64;
+/// One configuration file.
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Files taken from `conf.d`.
+pub(super) const DROP_INS_MAX: usize = 256;
+/// Applications; each costs the loop check a walk over all.
+pub(super) const APPS_MAX: usize = 256;
+/// Pushes or origins of one application.
+pub(super) const UPSTREAMS_MAX: usize = 64;
+/// Listening addresses of one service.
+pub(super) const LISTEN_MAX: usize = 64;
+/// An application's name: what fits a `connect` command of every encoder seen.
+pub(super) const APP_NAME_BYTES_MAX: usize = 128;
+/// A node's name: a host name's length.
+pub(super) const NODE_NAME_BYTES_MAX: usize = 64;
+/// A URL template.
+pub(super) const URL_BYTES_MAX: usize = 2048;
+/// Shards: shard numbers take the upper 16 bits of a connection id, and no node has more cores.
+pub(super) const SHARDS_MAX: u64 = 1024;
+/// Chunk size: RTMP 1.0 §5.4.1 wants at least 128 on this side, and a message has 24 bits of
+/// length, so more than 16 MiB is never filled.
+pub(super) const CHUNK_SIZE: (u64, u64) = (128, 16 << 20);
+/// Acknowledgement window: below, acknowledgements outnumber media; above, counters wrap first.
+pub(super) const WINDOW_ACK_SIZE: (u64, u64) = (4 << 10, 1 << 30);
+/// Largest message: below, ordinary keyframes are refused; 24 bits of length end at 16 MiB.
+pub(super) const MESSAGE_BYTES: (u64, u64) = (64 << 10, 16 << 20);
+/// Connections of a node.
+pub(super) const CONNECTIONS_MAX: u64 = 1_000_000;
+/// `TCP_NOTSENT_LOWAT`, where it is not off.
+pub(super) const NOTSENT_LOWAT: (u64, u64) = (4 << 10, 16 << 20);
+/// A stream's log on one shard.
+pub(super) const LOG_BYTES: (u64, u64) = (256 << 10, 2 << 30);
+/// A subscriber's lag in bytes.
+pub(super) const LAG_BYTES: (u64, u64) = (64 << 10, 1 << 30);
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How long draining may take; zero stops at once.
+pub(super) const DRAIN_TIMEOUT: (Duration, Duration) =
+    (Duration::ZERO, Duration::from_secs(86_400));
+/// Time for a peer to finish its handshake or its commands.
+pub(super) const OPENING_TIMEOUT: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(600));
+/// Idle and waiting times that may also be off.
+pub(super) const IDLE_TIMEOUT: (Duration, Duration) = (SECOND, Duration::from_secs(86_400));
+/// Pings, keepalives and their answers.
+pub(super) const PING: (Duration, Duration) = (SECOND, HOUR);
+/// How far frames may be held back.
+pub(super) const MERGE_WINDOW_MAX: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(5));
+/// Media time a log spans.
+pub(super) const LOG_DURATION: (Duration, Duration) = (SECOND, Duration::from_secs(600));
+/// Media time a subscriber may lag.
+pub(super) const LAG: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(600));
+/// Time a stuck subscriber is kept.
+pub(super) const DISCONNECT_AFTER: (Duration, Duration) = (SECOND, HOUR);
