@@ -1,1 +1,228 @@
-//! (work in progress)
+//! The command line: arguments in, text and an exit code out.
+//!
+//! Owns what an operator types and reads back. Running the node is the supervisor's.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::json;
+
+use crate::config::{
+    Config, ConfigErrors, LoadOptions, Loaded, Override, Secrets, host_name, load, local_addresses,
+};
+use crate::supervisor;
+
+/// How a command ended, as `sysexits.h` numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Exit {
+    Success = 0,
+    Usage = 64,
+    Configuration = 78,
+}
+
+/// RTMP relay for edge nodes.
+#[derive(Debug, Parser)]
+#[command(name = "edgerelay", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the node.
+    Run(ConfigArguments),
+    /// Check the configuration: exit 0, or 78 and each error with its line and column.
+    Check {
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print the configuration in effect as TOML.
+    Dump {
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// Print stream keys in URLs, too.
+        #[arg(long)]
+        show_secrets: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ConfigArguments {
+    /// The configuration file. Without it, the defaults: RTMP on port 1935, application "live".
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Override log.level.
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Override any key but those of applications, such as rtmp.listen=127.0.0.1:1935.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_override)]
+    set: Vec<Override>,
+}
+
+fn parse_override(text: &str) -> Result<Override, String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    let flag = format!("--set {key}");
+    Ok(Override { flag, key: key.to_owned(), value: value.to_owned() })
+}
+
+/// What the command line asks for beyond what is already done.
+#[derive(Debug)]
+enum Request {
+    /// Nothing: exit.
+    Exit(Exit),
+    /// Run the node.
+    Run(Box<Config>),
+}
+
+/// The command's whole life.
+#[must_use]
+pub fn main() -> ExitCode {
+    let environment =
+        std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect();
+    let request = handle_arguments(
+        std::env::args_os(),
+        environment,
+        &mut io::stdout().lock(),
+        &mut io::stderr().lock(),
+    );
+    match request {
+        Request::Exit(exit) => ExitCode::from(exit as u8),
+        Request::Run(config) => supervisor::run(*config),
+    }
+}
+
+fn lossy(text: OsString) -> String {
+    text.into_string().unwrap_or_else(|text| text.to_string_lossy().into_owned())
+}
+
+/// Does what `arguments` say, up to running the node. A reader that goes away is no error, so
+/// failed writes are passed over.
+fn handle_arguments(
+    arguments: impl Iterator<Item = OsString>,
+    environment: Vec<(String, String)>,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Request {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(message) if message.use_stderr() => {
+            let _ = write!(err, "{message}");
+            return Request::Exit(Exit::Usage);
+        }
+        Err(help_or_version) => {
+            let _ = write!(out, "{help_or_version}");
+            return Request::Exit(Exit::Success);
+        }
+    };
+    match arguments.command {
+        Command::Run(config) => match load_config(config, environment, err) {
+            Ok(loaded) => Request::Run(Box::new(loaded.config)),
+            Err(errors) => refuse(&errors, err),
+        },
+        Command::Check { config, json: true } => {
+            let result = load(&load_options(config, environment));
+            let _ = writeln!(out, "{}", describe_as_json(&result));
+            Request::Exit(if result.is_ok() { Exit::Success } else { Exit::Configuration })
+        }
+        Command::Check { config, json: false } => match load_config(config, environment, err) {
+            Ok(loaded) => {
+                let _ = writeln!(out, "configuration OK: {}", describe(&loaded.config));
+                Request::Exit(Exit::Success)
+            }
+            Err(errors) => refuse(&errors, err),
+        },
+        Command::Config(ConfigCommand::Dump { config, show_secrets }) => {
+            match load_config(config, environment, err) {
+                Ok(loaded) => {
+                    let secrets = if show_secrets { Secrets::Shown } else { Secrets::Redacted };
+                    let _ = write!(out, "{}", loaded.config.to_toml(secrets));
+                    Request::Exit(Exit::Success)
+                }
+                Err(errors) => refuse(&errors, err),
+            }
+        }
+    }
+}
+
+fn load_options(arguments: ConfigArguments, environment: Vec<(String, String)>) -> LoadOptions {
+    let log_level = arguments.log_level.map(|value| Override {
+        flag: "--log-level".to_owned(),
+        key: "log.level".to_owned(),
+        value,
+    });
+    LoadOptions {
+        file: arguments.config,
+        environment,
+        overrides: arguments.set.into_iter().chain(log_level).collect(),
+        host_name: host_name(),
+        local_addresses: local_addresses(),
+    }
+}
+
+fn load_config(
+    arguments: ConfigArguments,
+    environment: Vec<(String, String)>,
+    err: &mut impl Write,
+) -> Result<Loaded, ConfigErrors> {
+    let loaded = load(&load_options(arguments, environment))?;
+    for warning in &loaded.warnings {
+        let _ = writeln!(err, "warning: {warning}");
+    }
+    Ok(loaded)
+}
+
+fn refuse(errors: &ConfigErrors, err: &mut impl Write) -> Request {
+    let _ = writeln!(err, "{errors}");
+    Request::Exit(Exit::Configuration)
+}
+
+fn describe(config: &Config) -> String {
+    let join = |addresses: &[std::net::SocketAddr]| match addresses {
+        [] => "off".to_owned(),
+        some => some.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+    };
+    let apps: Vec<&str> = config.apps.iter().map(|app| app.name.as_str()).collect();
+    format!(
+        "node {} ({}), RTMP {}, HTTP {}, applications {}",
+        config.node.name,
+        config.node.role.label(),
+        join(&config.rtmp.listen),
+        join(&config.http.listen),
+        apps.join(" "),
+    )
+}
+
+fn describe_as_json(result: &Result<Loaded, ConfigErrors>) -> serde_json::Value {
+    match result {
+        Ok(loaded) => json!({
+            "ok": true,
+            "files": loaded.files,
+            "warnings": loaded.warnings,
+            "errors": [],
+            "omitted": 0,
+        }),
+        Err(faults) => json!({
+            "ok": false,
+            "errors": faults.errors,
+            "omitted": faults.omitted,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,10 @@
 //! The `edgerelay` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    edgerelay::cli::main()
+}

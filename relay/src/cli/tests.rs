@@ -1,0 +1,130 @@
+//! What operators type, and what they get.
+
+use std::fs;
+
+use super::*;
+
+struct Answer {
+    request: Request,
+    out: String,
+    err: String,
+}
+
+impl Answer {
+    fn exit(&self) -> Option<u8> {
+        match self.request {
+            Request::Exit(exit) => Some(exit as u8),
+            Request::Run(_) => None,
+        }
+    }
+}
+
+fn ask(arguments: &[&str], environment: &[(&str, &str)]) -> Answer {
+    let words = std::iter::once("edgerelay").chain(arguments.iter().copied()).map(OsString::from);
+    let environment =
+        environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let request = handle_arguments(words, environment, &mut out, &mut err);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Answer { request, out: text(out), err: text(err) }
+}
+
+fn file(text: &str) -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("edgerelay.toml");
+    fs::write(&path, text).unwrap();
+    (directory, path.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn wrong_usage_exits_64_and_goes_to_standard_error() {
+    for arguments in [&[][..], &["jump"], &["run", "--nope"], &["run", "--set", "x"], &["config"]] {
+        let answer = ask(arguments, &[]);
+        assert_eq!(answer.exit(), Some(64), "{arguments:?}");
+        assert!(answer.out.is_empty() && !answer.err.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_and_version_exit_0_and_go_to_standard_output() {
+    for arguments in [&["--help"][..], &["--version"], &["check", "--help"]] {
+        let answer = ask(arguments, &[]);
+        assert_eq!(answer.exit(), Some(0), "{arguments:?}");
+        assert!(answer.err.is_empty() && !answer.out.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn check_of_a_good_configuration_says_so() {
+    let answer = ask(&["check", "--set", "node.name=edge-1"], &[]);
+    assert_eq!(answer.exit(), Some(0));
+    assert_eq!(
+        answer.out,
+        "configuration OK: node edge-1 (standalone), RTMP 0.0.0.0:1935, HTTP 127.0.0.1:8080, \
+         applications live\n"
+    );
+    assert_eq!(answer.err, "");
+}
+
+#[test]
+fn check_of_a_wrong_configuration_exits_78_with_each_position() {
+    let (_directory, path) = file("[rtmp]\nlisen = []\nping_timeout = \"x\"\n");
+    let answer = ask(&["check", "--config", &path], &[]);
+    assert_eq!(answer.exit(), Some(78));
+    assert_eq!(answer.out, "");
+    assert_eq!(
+        answer.err,
+        format!(
+            "{path}:2:1: rtmp.lisen: unknown key; expected \"listen\", the nearest known key\n\
+             {path}:3:16: rtmp.ping_timeout: \"x\" is not a duration; expected a duration from 1s \
+             to 1h\n"
+        )
+    );
+}
+
+#[test]
+fn check_as_json_has_the_same_facts() {
+    let (_directory, path) = file("[rtmp]\nlisen = []\n");
+    let answer = ask(&["check", "--json", "--config", &path], &[]);
+    assert_eq!(answer.exit(), Some(78));
+    let answer: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+    let error = json!({
+        "file": path, "line": 2, "column": 1, "key": "rtmp.lisen", "what": "unknown key",
+        "expected": "\"listen\", the nearest known key",
+    });
+    assert_eq!(answer, json!({ "ok": false, "errors": [error], "omitted": 0 }));
+
+    let answer = ask(&["check", "--json"], &[("RTMP_PUSH_URL", "rtmp://h/live")]);
+    assert_eq!(answer.exit(), Some(0));
+    let answer: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+    assert_eq!(answer["ok"], json!(true));
+    assert_eq!(answer["warnings"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn dump_hides_stream_keys_unless_told_otherwise() {
+    let text = "[[app]]\nname = \"live\"\n[[app.push]]\nurl = \"rtmp://h/a/SECRET?k=SECRET\"\n";
+    let (_directory, path) = file(text);
+    let hidden = ask(&["config", "dump", "--config", &path], &[]);
+    assert_eq!(hidden.exit(), Some(0));
+    assert!(hidden.out.contains("url = \"rtmp://h/a/***?k=***\""), "{}", hidden.out);
+    assert!(!hidden.out.contains("SECRET"));
+    let shown = ask(&["config", "dump", "--show-secrets", "--config", &path], &[]);
+    assert!(shown.out.contains("url = \"rtmp://h/a/SECRET?k=SECRET\""), "{}", shown.out);
+}
+
+#[test]
+fn run_hands_over_the_configuration_with_flags_above_the_environment() {
+    let environment = [("EDGERELAY_LOG__LEVEL", "warn"), ("EDGERELAY_NODE__ROLE", "edge")];
+    let answer = ask(&["run", "--log-level", "debug"], &environment);
+    let Request::Run(config) = answer.request else { panic!("{}", answer.err) };
+    assert_eq!(config.log.level, "debug");
+    assert_eq!(config.node.role, crate::config::Role::Edge);
+}
+
+#[test]
+fn run_with_a_wrong_configuration_exits_78_without_running() {
+    let answer = ask(&["run", "--log-level", "loud"], &[]);
+    assert_eq!(answer.exit(), Some(78));
+    assert!(answer.err.starts_with("--log-level:1:1: log.level: is \"loud\"; "), "{}", answer.err);
+}
