@@ -132,19 +132,14 @@ impl Checker<'_> {
 
     fn check_app(&mut self, path: &str, app: &AppConfig) {
         let key = |name: &str| format!("{path}.{name}");
-        let (lag, log) = (key("lag_max"), key("log_duration_max"));
-        if app.lag_max >= app.log_duration_max && self.sound(&[&lag, &log]) {
-            let limit = render_duration(app.log_duration_max);
-            let what = format!("is {}", render_duration(app.lag_max));
-            let (at, expected) = self.blame(&lag, &log, &limit);
-            self.report(&at, if at == lag { what } else { format!("is {limit}") }, expected);
+        if app.lag_max >= app.log_duration_max {
+            let (lag, log) = (render_duration(app.lag_max), render_duration(app.log_duration_max));
+            self.report_order((&key("lag_max"), &lag), (&key("log_duration_max"), &log));
         }
-        let (lag, log) = (key("lag_bytes_max"), key("log_bytes_max"));
-        if app.lag_bytes_max >= app.log_bytes_max && self.sound(&[&lag, &log]) {
-            let limit = render_size(app.log_bytes_max as u64);
-            let what = format!("is {}", render_size(app.lag_bytes_max as u64));
-            let (at, expected) = self.blame(&lag, &log, &limit);
-            self.report(&at, if at == lag { what } else { format!("is {limit}") }, expected);
+        if app.lag_bytes_max >= app.log_bytes_max {
+            let (lag, log) = (app.lag_bytes_max as u64, app.log_bytes_max as u64);
+            let (lag, log) = (render_size(lag), render_size(log));
+            self.report_order((&key("lag_bytes_max"), &lag), (&key("log_bytes_max"), &log));
         }
         for (index, push) in app.push.iter().enumerate() {
             let item = key(&format!("push[{index}]"));
@@ -154,13 +149,20 @@ impl Checker<'_> {
         }
     }
 
-    /// Which of a smaller and a larger setting to point at: the one that was written.
-    fn blame(&self, smaller: &str, larger: &str, limit: &str) -> (String, String) {
-        if self.positions.is_set(smaller) || !self.positions.is_set(larger) {
-            (smaller.to_owned(), format!("less than {larger}, which is {limit}"))
-        } else {
-            (larger.to_owned(), format!("more than {smaller}"))
+    /// Reports that one setting, a key and its value, is not less than another, at the one that
+    /// was written.
+    fn report_order(&mut self, smaller: (&str, &str), larger: (&str, &str)) {
+        if !self.sound(&[smaller.0, larger.0]) {
+            return;
         }
+        let ((at, value), (other, limit), relation) =
+            if self.positions.is_set(smaller.0) || !self.positions.is_set(larger.0) {
+                (smaller, larger, "less")
+            } else {
+                (larger, smaller, "more")
+            };
+        let expected = format!("{relation} than {other}, which is {limit}");
+        self.report(at, format!("is {value}"), expected);
     }
 }
 

@@ -29,3 +29,6 @@ pub use settings::{
 };
 pub use url::{expand_url, redact_url};
 pub use writer::Secrets;
+
+#[cfg(test)]
+mod tests;

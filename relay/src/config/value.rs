@@ -133,15 +133,18 @@ pub(super) fn parse_file(file: &Arc<str>, text: &str) -> Result<Table, Vec<Confi
     if errors.is_empty() {
         return Ok(lines.table(table.into_inner()));
     }
-    Err(errors
-        .iter()
-        .map(|error| ConfigError {
+    let describe = |error: &toml::de::Error| {
+        let message = error.message().replace('\n', ", ");
+        let (what, expected) =
+            message.split_once(", expected ").unwrap_or((&message, "TOML: [section], key = value"));
+        ConfigError {
             origin: lines.origin(error.span().map_or(0, |span| span.start)),
             key: String::new(),
-            what: format!("not valid TOML: {}", error.message().replace('\n', ", ")),
-            expected: "key = value".to_owned(),
-        })
-        .collect())
+            what: format!("not valid TOML: {what}"),
+            expected: expected.to_owned(),
+        }
+    };
+    Err(errors.iter().map(describe).collect())
 }
 
 /// Reads what came in one environment variable or flag: quoted strings, arrays and inline tables
