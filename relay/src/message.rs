@@ -8,6 +8,7 @@ use edgerelay_proto::session::MediaMessage;
 use tokio::sync::oneshot;
 
 use crate::id::{ConnectionId, ShardId, StreamKey};
+pub use crate::telemetry::ClientRole;
 
 /// What arrives in a shard's mailbox.
 #[derive(Debug)]
@@ -110,39 +111,6 @@ pub struct StreamSnapshot {
     pub video: Option<VideoSummary>,
     /// What the audio is, once known.
     pub audio: Option<AudioSummary>,
-}
-
-/// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ClientRole {
-    /// Not yet known: handshaking or between commands.
-    Idle,
-    /// An encoder publishing to us.
-    Publisher,
-    /// A player.
-    Player,
-    /// Our own connection to an upstream.
-    Push,
-    /// Our own connection to an origin.
-    Pull,
-}
-
-impl ClientRole {
-    /// Every role, in the order the metrics list them.
-    pub const ALL: [Self; 5] =
-        [Self::Idle, Self::Publisher, Self::Player, Self::Push, Self::Pull];
-
-    /// The name in metrics and in the API.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Publisher => "publish",
-            Self::Player => "play",
-            Self::Push => "push",
-            Self::Pull => "pull",
-        }
-    }
 }
 
 /// One connection at one moment.
