@@ -50,6 +50,31 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Every reason but the peer's faults, whose names belong to the protocol.
+    pub const FIXED: [Self; 21] = [
+        Self::PeerClosed,
+        Self::HandshakeTimeout,
+        Self::CommandTimeout,
+        Self::PublishIdle,
+        Self::PlayWaitTimeout,
+        Self::PingTimeout,
+        Self::Replaced,
+        Self::Refused,
+        Self::SubscriberStalled,
+        Self::OutputOverflow,
+        Self::TooManyConnections,
+        Self::TooManyConnectionsPerAddress,
+        Self::IoError,
+        Self::Drain,
+        Self::Stop,
+        Self::UpstreamClosed,
+        Self::UpstreamRefused,
+        Self::UpstreamUnreachable,
+        Self::StreamEnded,
+        Self::Reconfigured,
+        Self::Kicked,
+    ];
+
     /// The `reason` label in metrics and logs: short, fixed, without anything the peer chose.
     #[must_use]
     pub const fn label(self) -> &'static str {

@@ -1,11 +1,19 @@
 //! What the relay tells about itself: counters, metric names, log output, and what is kept secret.
 //!
-//! No metric is named outside this module. It reads no socket and decides nothing.
+//! No metric is named outside this module. It opens no socket and decides nothing.
 
+mod catalog;
 pub mod close;
 pub mod counters;
+pub mod exposition;
+pub mod logging;
+pub mod process;
+pub mod readiness;
+pub mod redact;
 pub mod role;
 
+pub use catalog::{METRICS, Metric, MetricKind};
 pub use close::CloseReason;
 pub use counters::ShardCounters;
+pub use readiness::Readiness;
 pub use role::ClientRole;

@@ -1,0 +1,285 @@
+//! The Prometheus text: shards are summed at a scrape and handed to the exporter's recorder.
+//!
+//! A recorder lives for one scrape, so that nothing is counted twice and a label that is gone from
+//! the node is gone from the text.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use super::catalog::{METRICS, Metric, MetricKind, Source};
+use super::close::CloseReason;
+use super::counters::ShardCounters;
+use super::process::ProcessUsage;
+use super::role::ClientRole;
+
+/// The media type of [`render`]'s text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What is known of the node beyond the shards' counters.
+#[derive(Clone, Debug, Default)]
+pub struct NodeFacts {
+    /// Shards configured.
+    pub shards: usize,
+    /// Shards started.
+    pub shards_up: usize,
+    /// Shards that did not describe their clients in time.
+    pub shards_silent: usize,
+    /// Whether the node drains.
+    pub draining: bool,
+    /// Whether kernel accounting is in place.
+    pub ebpf_attached: bool,
+    /// Publishers and players by application, without our own connections.
+    pub clients_by_application: BTreeMap<String, u64>,
+    /// This process.
+    pub process: ProcessUsage,
+}
+
+/// The text of one scrape, metrics in order of their names.
+#[must_use]
+pub fn render(shards: &[Arc<ShardCounters>], facts: &NodeFacts) -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        for metric in METRICS {
+            metric.describe();
+            metric.record(shards, facts);
+        }
+    });
+    sorted(&recorder.handle().render())
+}
+
+impl Metric {
+    fn describe(&self) {
+        match self.kind {
+            MetricKind::Counter => describe_counter!(self.name, self.help),
+            MetricKind::Gauge => describe_gauge!(self.name, self.help),
+        }
+    }
+
+    fn record(&self, shards: &[Arc<ShardCounters>], facts: &NodeFacts) {
+        match self.source {
+            Source::Sum(read) => {
+                let sum = shards.iter().fold(0u64, |sum, shard| sum.wrapping_add(read(shard)));
+                match self.kind {
+                    MetricKind::Counter => counter!(self.name).absolute(sum),
+                    MetricKind::Gauge => gauge!(self.name).set(float(sum)),
+                }
+            }
+            Source::EachShard(read) => {
+                for (number, shard) in shards.iter().enumerate() {
+                    gauge!(self.name, "shard" => number.to_string()).set(read(shard));
+                }
+            }
+            Source::ClosedByReason => {
+                for (reason, count) in closed_by_reason(shards) {
+                    counter!(self.name, "reason" => reason).absolute(count);
+                }
+            }
+            Source::OpenByRole => {
+                for role in ClientRole::ALL {
+                    let open: u64 = shards.iter().map(|shard| shard.connections_open(role)).sum();
+                    gauge!(self.name, "role" => role.label()).set(float(open));
+                }
+            }
+            Source::ClientsByApplication => {
+                for (application, clients) in &facts.clients_by_application {
+                    gauge!(self.name, "application" => application.clone()).set(float(*clients));
+                }
+            }
+            Source::Node(read) => {
+                if let Some(value) = read(facts) {
+                    // A counter is a whole number in the exporter, and processor time is not, so
+                    // the value goes through a gauge; `sorted` restores the declared kind.
+                    gauge!(self.name).set(value);
+                }
+            }
+            Source::Build => {
+                gauge!(self.name, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+            }
+        }
+    }
+}
+
+/// Every known reason is there from the start, at zero, so that a rate over its first event is seen.
+fn closed_by_reason(shards: &[Arc<ShardCounters>]) -> BTreeMap<&'static str, u64> {
+    let mut counts: BTreeMap<&'static str, u64> =
+        CloseReason::FIXED.into_iter().map(|reason| (reason.label(), 0)).collect();
+    for shard in shards {
+        for (reason, count) in shard.closed_by_reason() {
+            let sum = counts.entry(reason).or_default();
+            *sum = sum.saturating_add(count);
+        }
+    }
+    counts
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating point in Prometheus")]
+fn float(value: u64) -> f64 {
+    value as f64
+}
+
+/// The exporter's text with its blocks and lines in a fixed order, and each kind as declared.
+///
+/// A block is one metric: its HELP and TYPE lines, which sort before any sample because `#` does.
+fn sorted(text: &str) -> String {
+    let mut blocks: Vec<Vec<String>> = text
+        .split("\n\n")
+        .map(|block| {
+            let mut lines: Vec<String> =
+                block.lines().filter(|line| !line.is_empty()).map(declared_kind).collect();
+            lines.sort_unstable();
+            lines
+        })
+        .filter(|lines| !lines.is_empty())
+        .collect();
+    blocks.sort_unstable();
+    let mut out = String::with_capacity(text.len());
+    for line in blocks.iter().flatten() {
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+fn declared_kind(line: &str) -> String {
+    let declared = line
+        .strip_prefix("# TYPE ")
+        .and_then(|rest| rest.split_once(' '))
+        .and_then(|(name, _)| METRICS.iter().find(|metric| metric.name == name));
+    match declared {
+        Some(metric) => format!("# TYPE {} {}", metric.name, metric.kind.label()),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn scrape() -> String {
+        let shards = [Arc::new(ShardCounters::new()), Arc::new(ShardCounters::new())];
+        for (shard, skips) in shards.iter().zip([3, 4]) {
+            shard.subscriber_skips.add(skips);
+            shard.busy_permille.set(250);
+            shard.on_opened(ClientRole::Player);
+            shard.closed(CloseReason::PeerFault("chunk_size_zero"));
+            shard.streams_active.set(1);
+        }
+        let facts = NodeFacts {
+            shards: 2,
+            clients_by_application: BTreeMap::from([("li\"ve\n".to_owned(), 7)]),
+            process: ProcessUsage { cpu_seconds: Some(1.25), ..ProcessUsage::read() },
+            ..NodeFacts::default()
+        };
+        render(&shards, &facts)
+    }
+
+    fn has(text: &str, line: &str) -> bool {
+        text.lines().any(|found| found == line)
+    }
+
+    #[test]
+    fn shards_are_summed() {
+        let text = scrape();
+        for line in [
+            "edgerelay_subscriber_skips_total 7",
+            "edgerelay_connections{role=\"play\"} 2",
+            "edgerelay_connections{role=\"publish\"} 0",
+            "edgerelay_connections_closed_total{reason=\"chunk_size_zero\"} 2",
+            "edgerelay_connections_closed_total{reason=\"replaced\"} 0",
+            "edgerelay_shard_busy_ratio{shard=\"1\"} 0.25",
+            "edgerelay_streams 2",
+            "rtmp_streams_active 2",
+            "edgerelay_shards 2",
+            "edgerelay_ebpf_attached 0",
+            "process_cpu_seconds_total 1.25",
+            "# TYPE process_cpu_seconds_total counter",
+            "# TYPE edgerelay_streams gauge",
+        ] {
+            assert!(has(&text, line), "{line} is missing from:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_label_value_stays_within_its_quotes() {
+        let text = scrape();
+        assert!(has(&text, r#"nginx_rtmp_nclients{application="li\"ve\n"} 7"#), "{text}");
+    }
+
+    #[test]
+    fn every_metric_of_the_catalog_is_in_the_text_with_its_help_and_kind() {
+        let text = scrape();
+        for metric in METRICS {
+            assert!(has(&text, &format!("# HELP {} {}", metric.name, metric.help)), "{metric:?}");
+            let kind = metric.kind.label();
+            assert!(has(&text, &format!("# TYPE {} {kind}", metric.name)), "{metric:?}");
+        }
+        let named: BTreeSet<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next())
+            .collect();
+        let declared: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name).collect();
+        assert_eq!(named, declared);
+        assert_eq!(declared.len(), METRICS.len(), "a name is declared twice");
+    }
+
+    #[test]
+    fn each_sample_carries_the_labels_that_the_catalog_declares() {
+        for line in scrape().lines().filter(|line| !line.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap_or_default();
+            let metric = METRICS.iter().find(|metric| metric.name == name);
+            let labels = metric.map_or(&[][..], |metric| metric.labels);
+            assert_eq!(labels.len(), line.matches("=\"").count(), "{line}");
+            for label in labels {
+                assert!(line.contains(&format!("{label}=\"")), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for metric in METRICS {
+            let known = ["edgerelay_", "process_", "nginx_rtmp_", "rtmp_"];
+            assert!(known.iter().any(|prefix| metric.name.starts_with(prefix)), "{metric:?}");
+            let counts = metric.kind == MetricKind::Counter;
+            assert_eq!(metric.name.ends_with("_total"), counts, "{metric:?}");
+            assert!(metric.help.ends_with('.'), "{metric:?}");
+        }
+    }
+
+    #[test]
+    fn the_book_lists_exactly_the_fixed_reasons() {
+        let book = include_str!("../../../docs/metrics.md");
+        let (_, section) = book.split_once("## Reasons").unwrap();
+        let (_, table) = section.split_once("|---|---|").unwrap();
+        let listed: Vec<&str> = table
+            .lines()
+            .skip(1)
+            .map_while(|line| line.strip_prefix("| ")?.split(' ').next())
+            .collect();
+        let fixed: Vec<&str> = CloseReason::FIXED.iter().map(|reason| reason.label()).collect();
+        assert_eq!(listed, fixed);
+    }
+
+    #[test]
+    fn the_book_lists_exactly_the_exported_metrics() {
+        let book = include_str!("../../../docs/metrics.md");
+        let listed: Vec<String> =
+            book.lines().filter(|line| line.starts_with("| `")).map(str::to_owned).collect();
+        let exported: Vec<String> = METRICS
+            .iter()
+            .map(|metric| {
+                let labels: Vec<String> =
+                    metric.labels.iter().map(|label| format!("`{label}`")).collect();
+                let (kind, help) = (metric.kind.label(), metric.help);
+                format!("| `{}` | {kind} | {} | {help} |", metric.name, labels.join(", "))
+                    .replace("|  |", "| |")
+            })
+            .collect();
+        assert_eq!(listed, exported);
+    }
+}
