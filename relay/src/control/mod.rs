@@ -1,1 +1,99 @@
-//! (work in progress)
+//! The control plane: metrics, health, statistics and the API over HTTP, on a thread of its own.
+//!
+//! It asks shards through their mailboxes and reads their counters; it never touches a stream, and
+//! no shard waits for it. Everything it serves is a read.
+
+mod api;
+mod collector;
+mod merge;
+mod pages;
+#[cfg(test)]
+mod sample;
+mod server;
+mod stat;
+#[cfg(test)]
+mod tests;
+mod xml;
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use tokio::runtime;
+use tokio::sync::{mpsc, watch};
+
+use crate::config::Config;
+use crate::message::ShardMessage;
+pub use crate::telemetry::Readiness;
+use crate::telemetry::ShardCounters;
+use collector::{ANSWER_WAIT_MAX, Collector, REUSE_AGE_MAX};
+use pages::Node;
+use server::ServerLimits;
+
+/// What the control plane knows the node by. Shards stand in the order of their ids.
+#[derive(Clone, Debug)]
+pub struct ControlHandle {
+    /// The shards' mailboxes.
+    pub shards: Vec<mpsc::Sender<ShardMessage>>,
+    /// The shards' counters.
+    pub counters: Vec<Arc<ShardCounters>>,
+    /// The configuration in force.
+    pub config: Arc<Config>,
+    /// Whether the node can serve.
+    pub readiness: Arc<Readiness>,
+    /// When the process started.
+    pub started: Instant,
+}
+
+/// The running control plane. Dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct ControlServer {
+    thread: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl ControlServer {
+    /// Stops it: closes the listeners, lets answers under way finish for at most two seconds, and
+    /// waits for that.
+    pub fn shutdown(self) {
+        let _ = self.stop.send(true);
+        if self.thread.join().is_err() {
+            tracing::error!("the control thread panicked");
+        }
+    }
+
+    /// Whether its thread has ended, which without [`ControlServer::shutdown`] is a failure.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+/// Starts the control plane on listeners that the supervisor has bound.
+///
+/// # Errors
+///
+/// When the thread or its runtime cannot be made.
+pub fn start(listeners: Vec<TcpListener>, handle: ControlHandle) -> io::Result<ControlServer> {
+    let collector = Collector::new(handle.shards.clone(), ANSWER_WAIT_MAX, REUSE_AGE_MAX);
+    start_with(listeners, Node { handle, collector }, ServerLimits::default())
+}
+
+fn start_with(
+    listeners: Vec<TcpListener>,
+    node: Node,
+    limits: ServerLimits,
+) -> io::Result<ControlServer> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let (stop, stopped) = watch::channel(false);
+    let router = pages::router(Arc::new(node));
+    let thread = thread::Builder::new().name("control".to_owned()).spawn(move || {
+        let served = runtime.block_on(server::serve(listeners, router, limits, stopped));
+        if let Err(fault) = served {
+            tracing::error!(%fault, "the HTTP listeners cannot be served");
+        }
+    })?;
+    Ok(ControlServer { thread, stop })
+}

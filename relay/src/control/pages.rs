@@ -1,0 +1,234 @@
+//! Which path answers with what. All are reads; a change has no path here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::HttpBody;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::api::{Clients, Ready, Streams, shards_missing};
+use super::collector::Collector;
+use super::merge::NodeSnapshot;
+use super::{ControlHandle, stat};
+use crate::config::Role;
+use crate::telemetry::ShardCounters;
+use crate::telemetry::counters::Counter;
+use crate::telemetry::exposition::{self, NodeFacts};
+use crate::telemetry::process::ProcessUsage;
+
+/// From the request's head to the answer's. Longer than two waits for shards: the one under way when
+/// the request came, and its own.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Names the shards whose part is missing from an answer.
+const SHARDS_MISSING: &str = "x-edgerelay-shards-missing";
+
+/// What a path answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    Metrics,
+    Alive,
+    Ready,
+    Health,
+    Stat,
+    Streams,
+    Clients,
+    Description,
+}
+
+/// Every path.
+pub(super) const PAGES: [(&str, Page); 10] = [
+    ("/metrics", Page::Metrics),
+    ("/healthz", Page::Alive),
+    ("/readyz", Page::Ready),
+    ("/health", Page::Health),
+    ("/stat", Page::Stat),
+    ("/rtmp_stat", Page::Stat),
+    ("/stats", Page::Stat),
+    ("/api/v1/streams", Page::Streams),
+    ("/api/v1/clients", Page::Clients),
+    ("/api/v1/openapi.json", Page::Description),
+];
+
+/// What the pages are made from.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) handle: ControlHandle,
+    pub(super) collector: Collector,
+}
+
+/// The service for one node.
+pub(super) fn router(node: Arc<Node>) -> Router {
+    let mut router = Router::new();
+    for (path, page) in PAGES {
+        let answer = move |State(node): State<Arc<Node>>| async move { node.answer(page).await };
+        router = router.route(path, get(answer));
+    }
+    router
+        .fallback(async || error(StatusCode::NOT_FOUND, "no such path"))
+        .method_not_allowed_fallback(async || {
+            error(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here")
+        })
+        .layer(middleware::from_fn(bounded))
+        .with_state(node)
+}
+
+/// Refuses a body, which no page takes, and bounds the time to the answer.
+async fn bounded(request: Request, next: Next) -> Response {
+    if !request.body().is_end_stream() {
+        let mut refusal = error(StatusCode::PAYLOAD_TOO_LARGE, "no path here takes a body");
+        refusal.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return refusal;
+    }
+    match timeout(ANSWER_TIME_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the node did not answer in time"),
+    }
+}
+
+fn error(status: StatusCode, message: &'static str) -> Response {
+    (status, Json(BTreeMap::from([("error", message)]))).into_response()
+}
+
+impl Node {
+    async fn answer(&self, page: Page) -> Response {
+        match page {
+            Page::Alive => "ok\n".into_response(),
+            Page::Ready => self.ready(),
+            Page::Description => {
+                ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
+                    .into_response()
+            }
+            Page::Metrics | Page::Health | Page::Stat | Page::Streams | Page::Clients => {
+                let snapshot = self.collector.snapshot().await;
+                let mut response = self.describe(page, &snapshot);
+                if let Some(missing) = missing_header(&snapshot) {
+                    response.headers_mut().insert(SHARDS_MISSING, missing);
+                }
+                response
+            }
+        }
+    }
+
+    fn describe(&self, page: Page, snapshot: &NodeSnapshot) -> Response {
+        match page {
+            Page::Metrics => {
+                let text = exposition::render(&self.handle.counters, &self.facts(snapshot));
+                ([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], text).into_response()
+            }
+            Page::Stat => {
+                let applications = self.handle.config.apps.iter().map(|app| app.name.as_str());
+                let text = stat::render(snapshot, applications, self.totals());
+                ([(header::CONTENT_TYPE, stat::CONTENT_TYPE)], text).into_response()
+            }
+            Page::Streams => Json(Streams::from(snapshot)).into_response(),
+            Page::Clients => Json(Clients::from(snapshot)).into_response(),
+            _ => Json(self.health(snapshot)).into_response(),
+        }
+    }
+
+    fn ready(&self) -> Response {
+        let ready = Ready::from(&*self.handle.readiness);
+        let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        (status, Json(ready)).into_response()
+    }
+
+    fn facts(&self, snapshot: &NodeSnapshot) -> NodeFacts {
+        let readiness = &self.handle.readiness;
+        NodeFacts {
+            shards: readiness.shards_expected(),
+            shards_up: readiness.shards_up(),
+            shards_silent: snapshot.shards_missing.len(),
+            draining: readiness.draining(),
+            ebpf_attached: readiness.ebpf_attached(),
+            clients_by_application: self.clients_by_application(snapshot),
+            process: ProcessUsage::read(),
+        }
+    }
+
+    /// With every configured application, so that a scaler reads zero rather than nothing.
+    fn clients_by_application(&self, snapshot: &NodeSnapshot) -> BTreeMap<String, u64> {
+        let configured = self.handle.config.apps.iter().map(|app| (app.name.clone(), 0));
+        let counted = snapshot.clients_by_application.iter();
+        configured.chain(counted.map(|(app, clients)| (app.to_string(), *clients))).collect()
+    }
+
+    fn totals(&self) -> stat::Totals {
+        let sum = |read: fn(&ShardCounters) -> &Counter| {
+            let totals = self.handle.counters.iter().map(|shard| read(shard).total());
+            totals.fold(0, u64::wrapping_add)
+        };
+        stat::Totals {
+            pid: std::process::id(),
+            uptime_seconds: self.handle.started.elapsed().as_secs(),
+            accepted: sum(|shard| &shard.connections_accepted),
+            bytes_in: sum(|shard| &shard.bytes_in),
+            bytes_out: sum(|shard| &shard.bytes_out),
+        }
+    }
+
+    fn health(&self, snapshot: &NodeSnapshot) -> Health {
+        let (config, readiness) = (&self.handle.config, &self.handle.readiness);
+        let status = if readiness.draining() {
+            "draining"
+        } else if !readiness.is_ready() {
+            "starting"
+        } else if !snapshot.shards_missing.is_empty() {
+            "degraded"
+        } else {
+            "ok"
+        };
+        let clients_by_application = self.clients_by_application(snapshot);
+        Health {
+            status,
+            node: config.node.name.clone(),
+            role: match config.node.role {
+                Role::Edge => "edge",
+                Role::Worker => "worker",
+                Role::Standalone => "standalone",
+            },
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: self.handle.started.elapsed().as_secs(),
+            shards: readiness.shards_expected(),
+            shards_up: readiness.shards_up(),
+            shards_missing: shards_missing(snapshot),
+            streams: snapshot.streams_published(),
+            clients: clients_by_application.values().sum(),
+            connections: snapshot.clients().count(),
+            clients_by_application,
+        }
+    }
+}
+
+/// `/health`: the node in a few numbers, which a scaler can read.
+#[derive(Debug, Serialize)]
+struct Health {
+    status: &'static str,
+    node: String,
+    role: &'static str,
+    version: &'static str,
+    uptime_seconds: u64,
+    shards: usize,
+    shards_up: usize,
+    shards_missing: Vec<u16>,
+    streams: usize,
+    clients: u64,
+    connections: usize,
+    clients_by_application: BTreeMap<String, u64>,
+}
+
+fn missing_header(snapshot: &NodeSnapshot) -> Option<HeaderValue> {
+    if snapshot.shards_missing.is_empty() {
+        return None;
+    }
+    let numbers: Vec<String> = snapshot.shards_missing.iter().map(ToString::to_string).collect();
+    HeaderValue::from_str(&numbers.join(",")).ok()
+}
