@@ -158,7 +158,7 @@ fn meta(out: &mut String, stream: &MergedStream) -> fmt::Result {
     write!(out, "<meta>")?;
     if let Some(video) = &stream.video {
         write!(out, "<video><width>{}</width><height>{}</height>", video.width, video.height)?;
-        write!(out, "<frame_rate>{}</frame_rate>", video.frame_rate)?;
+        write!(out, "<frame_rate>{}</frame_rate>", thousandths(video.frame_rate))?;
         write!(out, "<codec>{}</codec>", Text(video.codec.label()))?;
         if let Some(profile) = &video.profile {
             write!(out, "<profile>{}</profile>", Text(profile))?;
@@ -180,6 +180,12 @@ fn meta(out: &mut String, stream: &MergedStream) -> fmt::Result {
         write!(out, "</audio>")?;
     }
     writeln!(out, "</meta>")
+}
+
+/// A rate to three decimals, whole rates without any; zero for what is no rate, since it is the
+/// publisher's word.
+fn thousandths(rate: f64) -> f64 {
+    if (0.0..1e6).contains(&rate) { (rate * 1e3).round() / 1e3 } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -296,6 +302,16 @@ mod tests {
         assert_eq!(text.matches("<name>").count(), 3, "{text}");
         assert!(!text.contains("<x"), "{text}");
         assert!(text.contains("<name>li&lt;ve</name>"), "{text}");
+    }
+
+    #[test]
+    fn a_frame_rate_is_a_short_number_whatever_the_publisher_said() {
+        let shown = |rate| thousandths(rate).to_string();
+        assert_eq!(shown(25.0), "25");
+        assert_eq!(shown(30_000.0 / 1001.0), "29.97");
+        for rate in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
+            assert_eq!(shown(rate), "0");
+        }
     }
 
     #[test]
