@@ -1,1 +1,11 @@
-//! (work in progress)
+//! Decisions about streams: what is kept, who gets what and when, who is let in.
+//!
+//! Nothing here reads a clock, does IO, starts a thread or takes a lock: `now` and randomness are
+//! passed in, and what to send is handed out.
+
+pub mod admission;
+pub mod backoff;
+pub mod directory;
+pub mod limits;
+pub mod merge;
+pub mod meter;
