@@ -6,6 +6,13 @@
 pub mod admission;
 pub mod backoff;
 pub mod directory;
+pub mod egress;
+pub mod frame;
+mod headers;
 pub mod limits;
+mod log;
 pub mod merge;
 pub mod meter;
+pub mod stream;
+pub mod subscriber;
+mod timeline;
