@@ -1,3 +1,68 @@
-//! The project's own commands.
+//! The project's own commands: `cargo xtask <command>`. Each prints what it runs and how long that
+//! took. No product logic lives here.
 
-fn main() {}
+mod ci;
+mod deny;
+mod run;
+mod setup;
+mod step;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Exit code of sysexits(3) for something the machine lacks.
+const EX_UNAVAILABLE: u8 = 69;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "edgerelay's own commands", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what building and testing need: Debian packages, and cargo-deny into .tools
+    Setup,
+    /// Build the relay for release and run it
+    Run {
+        /// Arguments for `edgerelay run`, after `--`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Run all tests, or some
+    Test {
+        /// `unit`, `e2e`, `soak`, the name of a file in a `tests` folder, or a part of test names
+        #[arg(long, value_name = "NAME")]
+        only: Option<String>,
+    },
+    /// Everything that a change must pass
+    Ci,
+    /// Check the rules of the house that the compiler and clippy do not
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Setup => setup::everything(),
+        Command::Run { arguments } => run::run(&arguments),
+        Command::Test { only } => test::test(only.as_deref()),
+        Command::Ci => ci::ci(),
+        Command::Tidy => step::timed("tidy", tidy::tidy),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            if error.is::<setup::Missing>() {
+                ExitCode::from(EX_UNAVAILABLE)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
