@@ -36,7 +36,8 @@ pub(crate) fn install() -> Result<()> {
             .args(["install", "--quiet", "--locked", "--version", VERSION, "--root"])
             .arg(folder())
             .arg("cargo-deny")
-            .env("CARGO_TARGET_DIR", folder().join("target")),
+            // So that cargo builds it in a folder that it removes afterwards.
+            .env_remove("CARGO_TARGET_DIR"),
     )
 }
 
