@@ -47,8 +47,8 @@ fn end_to_end() -> Result<()> {
 /// The long forms of the load tests, against the binary as it ships.
 fn soak() -> Result<()> {
     setup::packages()?;
-    let arguments = ["--release", "--package", "edgerelay", "--test", "scale"];
-    step::run(cargo_test().args(arguments).args(["--", "--ignored", "--nocapture"]))
+    let arguments = ["--release", "--package", "edgerelay", "--test", "e2e"];
+    step::run(cargo_test().args(arguments).args(["--", "--ignored", "--nocapture", "soak"]))
 }
 
 fn named(name: &str) -> Result<()> {

@@ -58,7 +58,8 @@ fn collect(folder: &Path, extensions: &[&str], paths: &mut Vec<PathBuf>) -> Resu
     Ok(())
 }
 
-/// The names of the integration tests in `folder`'s `tests` folder.
+/// The names of the integration tests in `folder`'s `tests` folder: files, and folders with a
+/// `main.rs`.
 pub(crate) fn integration_tests(folder: &str) -> Result<Vec<String>> {
     let tests = root().join(folder).join("tests");
     if !tests.is_dir() {
@@ -67,8 +68,9 @@ pub(crate) fn integration_tests(folder: &str) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(&tests).with_context(|| format!("list {}", tests.display()))? {
         let path = entry?.path();
-        if path.is_file()
-            && path.extension().is_some_and(|extension| extension == "rs")
+        let is_file = path.is_file() && path.extension().is_some_and(|found| found == "rs");
+        let is_folder = path.join("main.rs").is_file();
+        if (is_file || is_folder)
             && let Some(stem) = path.file_stem()
         {
             names.push(stem.to_string_lossy().into_owned());

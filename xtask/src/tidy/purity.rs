@@ -41,7 +41,7 @@ const METRIC_PREFIXES: [&str; 3] = ["edgerelay_", "nginx_rtmp_", "rtmp_streams"]
 const NOT_METRICS: [&str; 3] = ["edgerelay_proto", "edgerelay_uring", "edgerelay_benches"];
 
 /// The one place where tests wait.
-const WAITING_PLACE: &str = "relay/tests/support/eventually.rs";
+const WAITING_PLACE: &str = "relay/tests/e2e/support/eventually.rs";
 
 pub(super) fn check(path: &str, source: &Source, findings: &mut Findings<'_>) {
     if PURE.iter().any(|pure| path.starts_with(pure)) {

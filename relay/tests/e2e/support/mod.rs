@@ -1,0 +1,13 @@
+//! What the end-to-end tests are made of: the relay, its peers, clips and their checksums.
+
+pub(crate) mod eventually;
+pub(crate) mod ffmpeg;
+pub(crate) mod frames;
+pub(crate) mod http;
+pub(crate) mod machine;
+pub(crate) mod media;
+pub(crate) mod nginx;
+pub(crate) mod peers;
+pub(crate) mod ports;
+pub(crate) mod process;
+pub(crate) mod relay;

@@ -1,0 +1,45 @@
+//! rtmpdump and GStreamer as encoders and players: other people's RTMP.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::process::Process;
+
+/// rtmpdump plays `url` into `file` until the stream ends.
+pub(crate) fn rtmpdump_play(url: &str, file: &Path) -> Process {
+    let mut command = Command::new("rtmpdump");
+    command.args(["--quiet", "--live", "--rtmp", url, "--flv"]).arg(file);
+    Process::start(&mut command)
+}
+
+/// GStreamer publishes the FLV file at `path` to `url` in real time.
+pub(crate) fn gstreamer_publish(path: &Path, url: &str) -> Process {
+    let mut command = Command::new("gst-launch-1.0");
+    command.args([
+        "-q",
+        "flvmux",
+        "name=mux",
+        "streamable=true",
+        "enforce-increasing-timestamps=false",
+    ]);
+    command.args(["!", "rtmp2sink", "sync=true", &format!("location={url}")]);
+    command.args([
+        "filesrc",
+        &format!("location={}", path.display()),
+        "!",
+        "flvdemux",
+        "name=demux",
+    ]);
+    command.args(["demux.video", "!", "queue", "!", "h264parse", "!", "mux."]);
+    command.args(["demux.audio", "!", "queue", "!", "aacparse", "!", "mux."]);
+    Process::start(&mut command)
+}
+
+/// GStreamer plays `url` into `file` until the stream ends.
+pub(crate) fn gstreamer_play(url: &str, file: &Path) -> Process {
+    let mut command = Command::new("gst-launch-1.0");
+    command.args(["-q", "rtmp2src", &format!("location={url}")]);
+    command.args(["!", "filesink", "buffer-mode=unbuffered"]);
+    command.arg(format!("location={}", file.display()));
+    Process::start(&mut command)
+}

@@ -1,0 +1,221 @@
+//! The relay under test: the built binary with a configuration of its own on free ports.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::eventually::eventually;
+use super::http::{Answer, ask, metric};
+use super::ports::free_address;
+use super::process::Process;
+
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// The path of the binary.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_edgerelay");
+
+/// A configuration for a test.
+pub(crate) struct Settings {
+    rtmp: SocketAddr,
+    http: SocketAddr,
+    shards: usize,
+    node: String,
+    rtmp_keys: String,
+    apps: String,
+}
+
+impl Settings {
+    /// Two shards and the application `live` without more.
+    pub(crate) fn new() -> Self {
+        Self {
+            rtmp: free_address(),
+            http: free_address(),
+            shards: 2,
+            node: String::new(),
+            rtmp_keys: String::new(),
+            apps: "[[app]]\nname = \"live\"\n".to_owned(),
+        }
+    }
+
+    /// Sets the number of shards.
+    pub(crate) fn shards(mut self, shards: usize) -> Self {
+        self.shards = shards;
+        self
+    }
+
+    /// Adds a line to `[node]`.
+    pub(crate) fn node(mut self, line: &str) -> Self {
+        writeln!(self.node, "{line}").expect("writing to a string");
+        self
+    }
+
+    /// Adds a line to `[rtmp]`.
+    pub(crate) fn rtmp(mut self, line: &str) -> Self {
+        writeln!(self.rtmp_keys, "{line}").expect("writing to a string");
+        self
+    }
+
+    /// Adds a line to the last application.
+    pub(crate) fn app(mut self, line: &str) -> Self {
+        writeln!(self.apps, "{line}").expect("writing to a string");
+        self
+    }
+
+    /// Adds a push to the last application; no more of its own keys may follow.
+    pub(crate) fn push(self, url: &str) -> Self {
+        self.app("[[app.push]]").app(&format!("url = \"{url}\""))
+    }
+
+    /// Where RTMP will be served.
+    pub(crate) fn rtmp_address(&self) -> SocketAddr {
+        self.rtmp
+    }
+
+    /// The configuration file's text.
+    pub(crate) fn text(&self) -> String {
+        format!(
+            "[node]\nname = \"test\"\nshards = {}\n{}\n[rtmp]\nlisten = [\"{}\"]\n{}\n\
+             [http]\nlisten = [\"{}\"]\n\n[log]\nlevel = \"debug\"\nformat = \"human\"\n\n{}",
+            self.shards, self.node, self.rtmp, self.rtmp_keys, self.http, self.apps
+        )
+    }
+
+    /// Starts the relay and does not wait for it.
+    pub(crate) fn launch(self) -> Relay {
+        let folder = TempDir::new().expect("a temporary folder");
+        let file = folder.path().join("edgerelay.toml");
+        std::fs::write(&file, self.text()).expect("write the configuration");
+        let mut command = Command::new(BINARY);
+        command.args(["run", "--config"]).arg(&file);
+        Relay { process: Process::start(&mut command), rtmp: self.rtmp, http: self.http, folder }
+    }
+
+    /// Starts the relay and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn start(self) -> Relay {
+        let mut relay = self.launch();
+        relay.wait_until_ready();
+        relay
+    }
+}
+
+/// A running relay.
+pub(crate) struct Relay {
+    process: Process,
+    rtmp: SocketAddr,
+    http: SocketAddr,
+    folder: TempDir,
+}
+
+impl Relay {
+    /// Starts one with plain settings.
+    #[track_caller]
+    pub(crate) fn start() -> Self {
+        Settings::new().start()
+    }
+
+    #[track_caller]
+    fn wait_until_ready(&mut self) {
+        let (http, process) = (self.http, &mut self.process);
+        eventually("the relay to be ready", START_LIMIT, || {
+            assert!(process.ended().is_none(), "the relay ended: {}", process.stderr());
+            ask(http, "/readyz").filter(|answer| answer.status == 200)
+        });
+    }
+
+    /// Where it serves RTMP.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.rtmp
+    }
+
+    /// Where it keeps its files.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// The URL of a stream of the application `live`.
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("rtmp://{}/live/{name}", self.rtmp)
+    }
+
+    /// GET of `path` on its control plane.
+    #[track_caller]
+    pub(crate) fn ask(&self, path: &str) -> Answer {
+        ask(self.http, path).unwrap_or_else(|| panic!("the relay answers GET {path}"))
+    }
+
+    /// The sum of a metric's series with all these labels.
+    #[track_caller]
+    pub(crate) fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        metric(&self.ask("/metrics").body, name, labels)
+    }
+
+    /// Waits until the sum of a metric's series is what `accept` takes.
+    #[track_caller]
+    pub(crate) fn wait_for_metric(
+        &self,
+        name: &str,
+        labels: &[&str],
+        limit: Duration,
+        accept: impl Fn(f64) -> bool,
+    ) -> f64 {
+        eventually(&format!("{name}{labels:?}"), limit, || {
+            let text = ask(self.http, "/metrics")?.body;
+            Some(metric(&text, name, labels)).filter(|value| accept(*value))
+        })
+    }
+
+    /// Waits until `count` streams are published.
+    #[track_caller]
+    pub(crate) fn wait_for_streams(&self, count: u32) {
+        self.wait_for_metric("rtmp_streams_active", &[], START_LIMIT, |value| {
+            value == f64::from(count)
+        });
+    }
+
+    /// Waits until `count` connections have `role`.
+    #[track_caller]
+    pub(crate) fn wait_for_role(&self, role: &str, count: u32) {
+        let label = format!("role=\"{role}\"");
+        self.wait_for_metric("edgerelay_connections", &[&label], START_LIMIT, |value| {
+            value == f64::from(count)
+        });
+    }
+
+    /// Connections closed so far for `reason`.
+    #[track_caller]
+    pub(crate) fn closed(&self, reason: &str) -> f64 {
+        let label = format!("reason=\"{reason}\"");
+        self.metric("edgerelay_connections_closed_total", &[&label])
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.stderr() + &self.process.stdout()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(&mut self, limit: Duration) -> ExitStatus {
+        self.process.wait(limit)
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.process.ended().is_none()
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
