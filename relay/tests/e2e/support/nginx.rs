@@ -36,7 +36,7 @@ impl Nginx {
              pid nginx.pid; error_log stderr notice;\n\
              events {{ worker_connections 256; }}\n\
              rtmp {{ server {{ listen {address}; chunk_size 4096; max_message 8M;\n\
-             application live {{ live on; wait_key off; play_restart off; idle_streams off; }} }} }}\n"
+             application live {{ live on; wait_key off; publish_notify on; }} }} }}\n"
         );
         std::fs::write(folder.path().join("nginx.conf"), configuration).expect("write nginx.conf");
         let mut process = Self::spawn(&folder);

@@ -15,13 +15,7 @@ pub(crate) fn rtmpdump_play(url: &str, file: &Path) -> Process {
 /// GStreamer publishes the FLV file at `path` to `url` in real time.
 pub(crate) fn gstreamer_publish(path: &Path, url: &str) -> Process {
     let mut command = Command::new("gst-launch-1.0");
-    command.args([
-        "-q",
-        "flvmux",
-        "name=mux",
-        "streamable=true",
-        "enforce-increasing-timestamps=false",
-    ]);
+    command.args(["-q", "flvmux", "name=mux", "streamable=true"]);
     command.args(["!", "rtmp2sink", "sync=true", &format!("location={url}")]);
     command.args([
         "filesrc",
@@ -30,8 +24,8 @@ pub(crate) fn gstreamer_publish(path: &Path, url: &str) -> Process {
         "flvdemux",
         "name=demux",
     ]);
-    command.args(["demux.video", "!", "queue", "!", "h264parse", "!", "mux."]);
-    command.args(["demux.audio", "!", "queue", "!", "aacparse", "!", "mux."]);
+    command.args(["demux.video", "!", "queue", "!", "mux."]);
+    command.args(["demux.audio", "!", "queue", "!", "mux."]);
     Process::start(&mut command)
 }
 
