@@ -11,3 +11,6 @@ pub(crate) mod peers;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod relay;
+pub(crate) mod rtmp;
+pub(crate) mod swarm;
+pub(crate) mod synthetic;
