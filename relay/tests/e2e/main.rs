@@ -1,5 +1,10 @@
 //! End-to-end tests: the built relay between other people's encoders, players and servers.
 
+mod hostile;
+mod lifecycle;
+mod publish_play;
+mod pull;
+mod push;
 mod replace;
 mod scale;
 mod support;

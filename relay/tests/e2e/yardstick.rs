@@ -8,7 +8,7 @@ use crate::support::ffmpeg::{Pace, Player, publish};
 use crate::support::machine;
 use crate::support::media::{Clip, frames_of_file};
 use crate::support::nginx::Nginx;
-use crate::support::peers::{gstreamer_play, gstreamer_publish, rtmpdump_play};
+use crate::support::peers::{gstreamer_play, gstreamer_publish, gstreamer_remux, rtmpdump_play};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -39,7 +39,9 @@ fn rtmpdump_and_gstreamer_through_nginx_yield_unbroken_runs() {
     publisher.succeed(LIMIT);
     dump.stop(LIMIT);
     play.stop(LIMIT);
-    let source = Clip::Plain.frames();
+    let remuxed = folder.path().join("source.flv");
+    gstreamer_remux(Clip::Plain.path(), &remuxed).succeed(LIMIT);
+    let source = frames_of_file(&remuxed);
     for file in [dumped, received] {
         let frames = frames_of_file(&file);
         frames.run_of(&source).unwrap_or_else(|why| panic!("{}: {why}", file.display()));

@@ -73,9 +73,4 @@ impl Player {
         self.process.wait(limit);
         self.frames()
     }
-
-    /// The process behind it.
-    pub(crate) fn process(&mut self) -> &mut Process {
-        &mut self.process
-    }
 }

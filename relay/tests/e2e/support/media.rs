@@ -19,8 +19,6 @@ pub(crate) enum Clip {
     AudioOnly,
     /// H.264 alone, six seconds.
     VideoOnly,
-    /// As plain with another picture and another size, six seconds.
-    Other,
     /// As plain at a higher rate, twenty seconds.
     Long,
 }
@@ -43,14 +41,12 @@ impl Clip {
         static B_FRAMES: OnceLock<PathBuf> = OnceLock::new();
         static AUDIO_ONLY: OnceLock<PathBuf> = OnceLock::new();
         static VIDEO_ONLY: OnceLock<PathBuf> = OnceLock::new();
-        static OTHER: OnceLock<PathBuf> = OnceLock::new();
         static LONG: OnceLock<PathBuf> = OnceLock::new();
         match self {
             Self::Plain => ("plain", &PLAIN),
             Self::BFrames => ("b-frames", &B_FRAMES),
             Self::AudioOnly => ("audio-only", &AUDIO_ONLY),
             Self::VideoOnly => ("video-only", &VIDEO_ONLY),
-            Self::Other => ("other", &OTHER),
             Self::Long => ("long", &LONG),
         }
     }
@@ -67,7 +63,6 @@ impl Clip {
         let mut command = Command::new("ffmpeg");
         command.args(["-v", "error", "-nostdin", "-y"]);
         let picture = match self {
-            Self::Other => "testsrc=size=256x144:rate=30",
             Self::Long => "testsrc2=size=640x360:rate=30",
             _ => "testsrc2=size=320x240:rate=30",
         };

@@ -53,11 +53,6 @@ impl Nginx {
         Process::start(&mut command)
     }
 
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// The URL of a stream of its application.
     pub(crate) fn url(&self, name: &str) -> String {
         format!("rtmp://{}/live/{name}", self.address)

@@ -56,10 +56,6 @@ impl Process {
         Self { name, child, stdout, stderr }
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// What it printed on standard output so far.
     pub(crate) fn stdout(&self) -> String {
         self.stdout.text()

@@ -22,7 +22,6 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_edgerelay");
 pub(crate) struct Settings {
     rtmp: SocketAddr,
     http: SocketAddr,
-    shards: usize,
     node: String,
     rtmp_keys: String,
     apps: String,
@@ -34,17 +33,10 @@ impl Settings {
         Self {
             rtmp: free_address(),
             http: free_address(),
-            shards: 2,
             node: String::new(),
             rtmp_keys: String::new(),
             apps: "[[app]]\nname = \"live\"\n".to_owned(),
         }
-    }
-
-    /// Sets the number of shards.
-    pub(crate) fn shards(mut self, shards: usize) -> Self {
-        self.shards = shards;
-        self
     }
 
     /// Adds a line to `[node]`.
@@ -78,9 +70,9 @@ impl Settings {
     /// The configuration file's text.
     pub(crate) fn text(&self) -> String {
         format!(
-            "[node]\nname = \"test\"\nshards = {}\n{}\n[rtmp]\nlisten = [\"{}\"]\n{}\n\
+            "[node]\nname = \"test\"\nshards = 2\n{}\n[rtmp]\nlisten = [\"{}\"]\n{}\n\
              [http]\nlisten = [\"{}\"]\n\n[log]\nlevel = \"debug\"\nformat = \"human\"\n\n{}",
-            self.shards, self.node, self.rtmp, self.rtmp_keys, self.http, self.apps
+            self.node, self.rtmp, self.rtmp_keys, self.http, self.apps
         )
     }
 
@@ -91,7 +83,12 @@ impl Settings {
         std::fs::write(&file, self.text()).expect("write the configuration");
         let mut command = Command::new(BINARY);
         command.args(["run", "--config"]).arg(&file);
-        Relay { process: Process::start(&mut command), rtmp: self.rtmp, http: self.http, folder }
+        Relay {
+            process: Process::start(&mut command),
+            rtmp: self.rtmp,
+            http: self.http,
+            _folder: folder,
+        }
     }
 
     /// Starts the relay and waits until it is ready.
@@ -108,7 +105,8 @@ pub(crate) struct Relay {
     process: Process,
     rtmp: SocketAddr,
     http: SocketAddr,
-    folder: TempDir,
+    /// Keeps the configuration file.
+    _folder: TempDir,
 }
 
 impl Relay {
@@ -130,11 +128,6 @@ impl Relay {
     /// Where it serves RTMP.
     pub(crate) fn address(&self) -> SocketAddr {
         self.rtmp
-    }
-
-    /// Where it keeps its files.
-    pub(crate) fn folder(&self) -> &std::path::Path {
-        self.folder.path()
     }
 
     /// The URL of a stream of the application `live`.
@@ -212,10 +205,5 @@ impl Relay {
     /// Whether it still runs.
     pub(crate) fn runs(&mut self) -> bool {
         self.process.ended().is_none()
-    }
-
-    /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.process.id()
     }
 }

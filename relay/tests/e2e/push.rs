@@ -1,0 +1,109 @@
+//! Pushes: what upstreams get, what happens when they fail, and what must never leak.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::eventually::eventually;
+use crate::support::ffmpeg::{Pace, Player, publish, publish_looped};
+use crate::support::machine;
+use crate::support::media::Clip;
+use crate::support::nginx::Nginx;
+use crate::support::ports::free_address;
+use crate::support::relay::Settings;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_push_carries_the_whole_stream() {
+    let _machine = machine::shared();
+    let nginx = Nginx::start();
+    let relay = Settings::new().push(&nginx.url("{name}")).start();
+    for clip in [Clip::Plain, Clip::BFrames] {
+        let source = clip.frames();
+        let name = format!("{clip:?}");
+        let player = Player::start(&nginx.url(&name));
+        let mut publisher = publish(clip.path(), &relay.url(&name), Pace::RealTime);
+        publisher.succeed(LIMIT);
+        eventually("the end of the clip", LIMIT, || {
+            let runs = player.frames().run_of(&source).ok()?;
+            runs.values().all(|run| run.missing_after == 0).then_some(())
+        });
+        relay.wait_for_role("push", 0);
+    }
+    assert_eq!(relay.metric("edgerelay_push_connected_total", &[]), 2.0);
+    assert_eq!(relay.metric("edgerelay_push_failures_total", &[]), 0.0);
+}
+
+#[test]
+fn a_push_comes_back_after_its_upstream_does() {
+    let _machine = machine::shared();
+    let nginx = Nginx::start();
+    let relay = Settings::new().push(&nginx.url("{name}")).start();
+    let source = Clip::Long.frames();
+    let mut local = Player::start(&relay.url("cam"));
+    relay.wait_for_role("play", 1);
+    let _publisher = publish(Clip::Long.path(), &relay.url("cam"), Pace::RealTime);
+    let mut before = Player::start(&nginx.url("cam"));
+    before.wait_for_frames(50, LIMIT).run_of(&source).unwrap();
+    let address = nginx.crash();
+    relay.wait_for_metric("edgerelay_push_failures_total", &[], LIMIT, |failures| failures > 0.0);
+    let nginx = Nginx::start_on(address);
+    let mut after = Player::start(&nginx.url("cam"));
+    let frames = after.wait_for_frames(50, LIMIT);
+    let runs = frames.run_of(&source).unwrap_or_else(|why| panic!("{why}\n{}", relay.log()));
+    assert_eq!(runs["video"].skipped_before % 30, 0, "starts at a keyframe: {runs:?}");
+    let all = local.wait_for_frames(source.count() / 2, LIMIT);
+    all.run_of(&source).unwrap();
+    assert!(relay.metric("edgerelay_push_connected_total", &[]) >= 2.0);
+}
+
+#[test]
+fn dead_and_silent_upstreams_disturb_nobody() {
+    let _machine = machine::shared();
+    let nginx = Nginx::start();
+    let nobody = free_address();
+    // Accepts by the kernel's hand and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let relay = Settings::new()
+        .push(&format!("rtmp://{nobody}/live/{{name}}"))
+        .push(&format!("rtmp://{}/live/{{name}}", silent.local_addr().unwrap()))
+        .push("rtmp://no-such-host.invalid/live/{name}")
+        .push(&nginx.url("{name}"))
+        .start();
+    let source = Clip::Plain.frames();
+    let mut local = Player::start(&relay.url("cam"));
+    relay.wait_for_role("play", 1);
+    let upstream = Player::start(&nginx.url("cam"));
+    publish(Clip::Plain.path(), &relay.url("cam"), Pace::RealTime).succeed(LIMIT);
+    local.wait_for_frames(source.count(), LIMIT).is_all_of(&source).unwrap();
+    eventually("the end of the clip upstream", LIMIT, || {
+        let runs = upstream.frames().run_of(&source).ok()?;
+        runs.values().all(|run| run.missing_after == 0).then_some(())
+    });
+    assert!(relay.metric("edgerelay_push_failures_total", &[]) >= 2.0);
+}
+
+#[test]
+fn stream_names_and_keys_are_never_told() {
+    let _machine = machine::shared();
+    let nginx = Nginx::start();
+    let refused = free_address();
+    let mut relay = Settings::new()
+        .node("drain_timeout = \"1s\"")
+        .push(&format!("{}?auth=Upstr3amKey", nginx.url("{name}")))
+        .push(&format!("rtmp://{refused}/live/Upstr3amKey"))
+        .start();
+    let url = format!("{}?token=Tok3nOfTheEncoder", relay.url("Str3amName"));
+    let _publisher = publish_looped(Clip::Plain.path(), &url);
+    relay.wait_for_metric("edgerelay_push_connected_total", &[], LIMIT, |count| count > 0.0);
+    relay.wait_for_metric("edgerelay_push_failures_total", &[], LIMIT, |count| count > 0.0);
+    let metrics = relay.ask("/metrics").body;
+    relay.signal(Signal::TERM);
+    relay.wait(LIMIT);
+    for secret in ["Upstr3amKey", "Tok3nOfTheEncoder", "Str3amName"] {
+        assert!(!metrics.contains(secret), "{secret} stands in the metrics");
+        assert!(!relay.log().contains(secret), "{secret} stands in the log:\n{}", relay.log());
+    }
+}
