@@ -90,20 +90,25 @@ impl Stream {
         if self.is_stalled(now, key) {
             return Segment::Close(SubscriberFault::Stalled);
         }
-        let Some(cursor) = self.locate(now, key) else { return Segment::Idle };
-        let (Some(subscriber), Some(frame)) = (self.subscribers.get(key), self.log.frame(cursor))
-        else {
-            return Segment::Idle;
-        };
         let room = Room { iovecs_max, bytes_max };
-        let knows_headers = subscriber.headers == Some(frame.headers.version());
-        if subscriber.takes_frames_as_they_are() && (knows_headers || frame.headers.is_empty()) {
-            let (end, filling) = self.fill_shared(subscriber.epoch, cursor, room);
-            self.hand_out(now, key, end, &filling);
-            Segment::Shared { range: cursor..end }
-        } else {
-            self.private_segment(now, key, cursor, room)
+        // Each turn but the last passes over frames that the subscriber does not want.
+        while let Some(cursor) = self.locate(now, key)
+            && let (Some(subscriber), Some(frame)) =
+                (self.subscribers.get(key), self.log.frame(cursor))
+        {
+            let knows_headers = subscriber.headers == Some(frame.headers.version());
+            if subscriber.takes_frames_as_they_are() && (knows_headers || frame.headers.is_empty())
+            {
+                let (end, filling) = self.fill_shared(subscriber.epoch, cursor, room);
+                self.hand_out(now, key, end, &filling);
+                return Segment::Shared { range: cursor..end };
+            }
+            let slices = self.fill_private(now, key, cursor, room);
+            if !slices.is_empty() {
+                return Segment::Private(slices);
+            }
         }
+        Segment::Idle
     }
 
     /// Whether a subscriber took nothing for longer than `disconnect_after`, though there was
@@ -176,7 +181,8 @@ impl Stream {
         let target = if subscriber.kinds.video && self.epoch.starts_at_keyframes(now) {
             self.log.newest_entry(from)?
         } else {
-            self.recent(from)
+            // Not before there is a frame: it may be video after all.
+            Some(self.recent(from)).filter(|target| self.log.frame(*target).is_some())?
         };
         self.subscribers.set_position(key, Position::At(target));
         let subscriber = self.subscribers.get_mut(key)?;
@@ -226,14 +232,16 @@ impl Stream {
         (end, filling)
     }
 
-    fn private_segment(
+    /// Fills a segment with what the subscriber wants of the frames at `cursor` and on, and moves
+    /// it behind them. No slices: it wants none of them.
+    fn fill_private(
         &mut self,
         now: Instant,
         key: SubscriberKey,
         cursor: u64,
         room: Room,
-    ) -> Segment {
-        let Some(subscriber) = self.subscribers.get(key) else { return Segment::Idle };
+    ) -> Vec<Bytes> {
+        let Some(subscriber) = self.subscribers.get(key) else { return Vec::new() };
         let mut taste = Taste {
             stream_id: subscriber.message_stream_id,
             kinds: subscriber.kinds,
@@ -270,7 +278,7 @@ impl Stream {
             subscriber.audio_due = taste.audio_due;
         }
         self.hand_out(now, key, end, &filling);
-        if filling.slices.is_empty() { Segment::Idle } else { Segment::Private(filling.slices) }
+        filling.slices
     }
 
     /// Moves a subscriber behind a segment, which is in flight from now on if it holds anything.

@@ -14,5 +14,7 @@ mod log;
 pub mod merge;
 pub mod meter;
 pub mod stream;
+#[cfg(test)]
+mod stream_tests;
 pub mod subscriber;
 mod timeline;
