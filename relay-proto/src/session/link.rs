@@ -1,6 +1,7 @@
 //! What both sides of a session share below commands: chunks, control messages, acknowledgements,
 //! pings. RTMP 1.0 §5.4, §6.2. Must not know commands.
 
+use core::fmt;
 use core::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -45,7 +46,6 @@ pub(super) struct Keepalive {
     pub(super) timeout: Duration,
 }
 
-#[derive(Debug)]
 pub(super) struct Link {
     decoder: ChunkDecoder,
     encoder: ChunkEncoder,
@@ -58,6 +58,19 @@ pub(super) struct Link {
     keepalive: Keepalive,
     heard: Instant,
     pinged: Option<Instant>,
+}
+
+/// Without buffers: commands in them hold stream keys.
+impl fmt::Debug for Link {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Link")
+            .field("received", &self.received)
+            .field("acknowledged", &self.acknowledged)
+            .field("heard", &self.heard)
+            .field("pinged", &self.pinged)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Link {

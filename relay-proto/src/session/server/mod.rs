@@ -174,10 +174,7 @@ impl ServerSession {
 
     /// Handles messages until the input is used up or an answer is due.
     fn pump(&mut self) -> Result<(), PeerFault> {
-        if matches!(self.phase, Phase::Handshake(_) | Phase::Refused) {
-            return Ok(());
-        }
-        while !self.is_held() {
+        while !self.is_held() && !matches!(self.phase, Phase::Handshake(_) | Phase::Refused) {
             let Some(message) = self.link.poll_message()? else { break };
             self.on_message(&message)?;
         }
