@@ -311,7 +311,10 @@ fn nothing_overtakes_the_answers_and_no_media_is_lost_meanwhile() {
 #[test]
 fn a_publisher_ends_by_any_of_its_commands_and_once() {
     type End = fn(&mut crate::wire::ClientBytes);
-    let ends: [End; 4] = [
+    let ends: [End; 5] = [
+        |client| {
+            client.call(0, "FCUnpublish", 6.0, &["cam1?token=x".into()]);
+        },
         |client| {
             client.call(0, "FCUnpublish", 6.0, &["cam1?token=x".into()]);
             client.call(0, "deleteStream", 7.0, &[1.0.into()]);

@@ -119,7 +119,14 @@ fn acknowledgements(server: &Server) -> Vec<u32> {
 #[test]
 fn wirecast_is_acknowledged_without_asking() {
     let mut server = Server::new();
-    server.client.publisher("cam1").chunk_size(65_536);
+    // It announces a window, and would be closed by its own clock before that is full.
+    server.client.publisher("cam1").chunk_size(65_536).message(
+        2,
+        MessageType::WINDOW_ACK_SIZE,
+        0,
+        0,
+        2_500_000_u32.to_be_bytes().to_vec(),
+    );
     server.deliver().unwrap();
     // 800 kbit/s for ten seconds.
     for frame in 0..250_u32 {
