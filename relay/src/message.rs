@@ -37,6 +37,8 @@ pub enum ShardMessage {
         stream: StreamKey,
         /// Which publication.
         epoch: u64,
+        /// Whether the publisher said that it is over; else it may come back.
+        finished: bool,
     },
     /// Another shard has its first subscriber of a stream that lives here.
     Interest {

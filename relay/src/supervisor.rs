@@ -1,12 +1,247 @@
 //! Creates, wires, drains and stops everything that runs.
 
-use std::process::ExitCode;
+mod cores;
+mod listeners;
+mod notify;
 
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use edgerelay_uring::RingUnavailable;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use self::listeners::BindError;
+use self::notify::Notifier;
 use crate::config::Config;
+use crate::control::{self, ControlHandle, ControlServer};
+use crate::hub::admission::Admission;
+use crate::hub::directory::Directory;
+use crate::id::ShardId;
+use crate::message::ShardMessage;
+use crate::shard::{self, Commons, MAILBOX_MESSAGES_MAX, ShardSetup};
+use crate::telemetry::{Readiness, ShardCounters, logging};
+
+/// A clean drain. The numbers are those of `sysexits.h`.
+const EXIT_OK: u8 = 0;
+/// `EX_UNAVAILABLE`: something that the node needs is not to be had.
+const EXIT_UNAVAILABLE: u8 = 69;
+
+/// How often shards are looked after.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// What shards have to come up, and to end once told to.
+const SHARD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why the node could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Logging(#[from] logging::LoggingError),
+    #[error("{0}")]
+    Ring(#[from] RingUnavailable),
+    #[error("{0}")]
+    Bind(#[from] BindError),
+    #[error("could not start {what}: {error}")]
+    Start { what: &'static str, error: std::io::Error },
+    #[error("shard {0} failed: {1}")]
+    Shard(ShardId, String),
+    #[error("the shards did not come up in {} s", SHARD_PATIENCE.as_secs())]
+    Slow,
+}
 
 /// Runs the node until it is told to stop.
 #[must_use]
 pub fn run(config: Config) -> ExitCode {
-    drop(config.apps);
-    ExitCode::from(69)
+    match start(config).and_then(Node::serve) {
+        Ok(()) => ExitCode::from(EXIT_OK),
+        Err(failure) => {
+            tracing::error!("{failure}");
+            eprintln!("edgerelay: {failure}");
+            ExitCode::from(EXIT_UNAVAILABLE)
+        }
+    }
+}
+
+struct Running {
+    id: ShardId,
+    mailbox: mpsc::Sender<ShardMessage>,
+    thread: JoinHandle<std::io::Result<()>>,
+}
+
+/// A node whose threads run.
+struct Node {
+    config: Arc<Config>,
+    readiness: Arc<Readiness>,
+    counters: Vec<Arc<ShardCounters>>,
+    shards: Vec<Running>,
+    control: Option<ControlServer>,
+}
+
+fn start(config: Config) -> Result<Node, Failure> {
+    logging::init(&config.log)?;
+    edgerelay_uring::probe()?;
+    let config = Arc::new(config);
+    let cores = cores::available();
+    let shards = match config.node.shards {
+        0 => cores.len().max(1),
+        count => count,
+    };
+    let started = Instant::now();
+    let http = listeners::bind_http(&config.http.listen)?;
+    let rtmp = listeners::bind_rtmp(&config.rtmp.listen, shards)?;
+    let readiness = Arc::new(Readiness::new(shards));
+    readiness.on_listeners_bound();
+    let commons = Arc::new(Commons {
+        directory: Mutex::new(Directory::new()),
+        admission: Mutex::new(Admission::new(
+            config.rtmp.connections_max,
+            config.rtmp.connections_per_ip_max,
+        )),
+        readiness: Arc::clone(&readiness),
+    });
+    let mailboxes: Vec<_> = (0..shards).map(|_| mpsc::channel(MAILBOX_MESSAGES_MAX)).collect();
+    let peers: Vec<_> = mailboxes.iter().map(|(sender, _)| sender.clone()).collect();
+    let counters: Vec<_> = (0..shards).map(|_| Arc::new(ShardCounters::new())).collect();
+    let addresses: Vec<_> = rtmp
+        .first()
+        .map(|own| own.iter().filter_map(|it| it.local_addr().ok()).collect())
+        .unwrap_or_default();
+    let mut running = Vec::with_capacity(shards);
+    for (index, ((_, mailbox), listeners)) in mailboxes.into_iter().zip(rtmp).enumerate() {
+        let id = ShardId(u16::try_from(index).unwrap_or(u16::MAX));
+        let own = peers.get(index).zip(counters.get(index));
+        let Some((sender, counters)) = own else { continue };
+        let thread = shard::spawn(ShardSetup {
+            id,
+            core: (shards <= cores.len()).then(|| cores.get(index).copied()).flatten(),
+            listeners,
+            config: Arc::clone(&config),
+            counters: Arc::clone(counters),
+            mailbox,
+            peers: peers.clone(),
+            commons: Arc::clone(&commons),
+        })
+        .map_err(|error| Failure::Start { what: "a shard's thread", error })?;
+        running.push(Running { id, mailbox: sender.clone(), thread });
+    }
+    let control = if http.is_empty() {
+        None
+    } else {
+        let shown: Vec<_> = http.iter().filter_map(|it| it.local_addr().ok()).collect();
+        tracing::info!(listen = ?shown, "HTTP listening");
+        let handle = ControlHandle {
+            shards: peers,
+            counters: counters.clone(),
+            config: Arc::clone(&config),
+            readiness: Arc::clone(&readiness),
+            started,
+        };
+        let server = control::start(http, handle);
+        Some(server.map_err(|error| Failure::Start { what: "the control plane", error })?)
+    };
+    tracing::info!(listen = ?addresses, shards, "RTMP listening");
+    Ok(Node { config, readiness, counters, shards: running, control })
+}
+
+/// What ends the wait.
+enum Wake {
+    Signal,
+    Check,
+}
+
+impl Node {
+    fn serve(mut self) -> Result<(), Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::Start { what: "the supervisor", error })?;
+        let result = runtime.block_on(self.supervise());
+        if let Some(control) = self.control.take() {
+            control.shutdown();
+        }
+        result
+    }
+
+    async fn supervise(&mut self) -> Result<(), Failure> {
+        let failed = |error| Failure::Start { what: "signal handling", error };
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut notifier = Notifier::new();
+        let mut checks = tokio::time::interval(CHECK_INTERVAL);
+        let started = Instant::now();
+        let mut told_ready = false;
+        loop {
+            let wake = tokio::select! {
+                _ = terminate.recv() => Wake::Signal,
+                _ = interrupt.recv() => Wake::Signal,
+                _ = checks.tick() => Wake::Check,
+            };
+            if let Wake::Signal = wake {
+                break;
+            }
+            self.check_shards()?;
+            if !told_ready && self.readiness.is_ready() {
+                told_ready = true;
+                notifier.ready();
+                tracing::info!("ready");
+            } else if !told_ready && started.elapsed() > SHARD_PATIENCE {
+                return Err(Failure::Slow);
+            }
+            notifier.tick(&self.counters);
+        }
+        let timeout = self.config.node.drain_timeout;
+        self.readiness.on_drain();
+        notifier.stopping();
+        tracing::info!(
+            timeout_seconds = timeout.as_secs_f64(),
+            "draining; a second signal stops at once"
+        );
+        self.tell(|| ShardMessage::Drain { timeout }).await;
+        let deadline = Instant::now() + timeout + SHARD_PATIENCE;
+        let mut stopped = false;
+        while self.shards.iter().any(|shard| !shard.thread.is_finished()) {
+            let wake = tokio::select! {
+                _ = terminate.recv() => Wake::Signal,
+                _ = interrupt.recv() => Wake::Signal,
+                _ = checks.tick() => Wake::Check,
+            };
+            notifier.tick(&self.counters);
+            let late = Instant::now() > deadline;
+            if matches!(wake, Wake::Signal) || late {
+                if stopped && late {
+                    break;
+                }
+                tracing::info!("stopping at once");
+                self.tell(|| ShardMessage::Stop).await;
+                if std::mem::replace(&mut stopped, true) {
+                    break;
+                }
+            }
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    async fn tell(&self, message: impl Fn() -> ShardMessage) {
+        for shard in &self.shards {
+            let send = shard.mailbox.send(message());
+            // A shard that has ended, or hangs, cannot be told.
+            let _untold = tokio::time::timeout(CHECK_INTERVAL, send).await;
+        }
+    }
+
+    fn check_shards(&mut self) -> Result<(), Failure> {
+        let Some(ended) = self.shards.iter().position(|shard| shard.thread.is_finished()) else {
+            return Ok(());
+        };
+        let shard = self.shards.swap_remove(ended);
+        let why = match shard.thread.join() {
+            Ok(Ok(())) => "it ended".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it panicked".to_owned(),
+        };
+        Err(Failure::Shard(shard.id, why))
+    }
 }

@@ -137,6 +137,8 @@ pub struct ShardCounters {
     pub streams_active: Gauge,
     /// Streams with a publisher or a subscriber on this shard.
     pub streams: Gauge,
+    /// Ticks of the shard's clock: they stop when it hangs.
+    pub heartbeats: Counter,
     connections_open: [Gauge; ClientRole::COUNT],
     /// Written at the end of a connection, read at a scrape: rare enough for a lock.
     closed: Mutex<BTreeMap<&'static str, u64>>,

@@ -1,0 +1,70 @@
+//! What upstreams and origins answer, as the client session reports it.
+
+use std::rc::Rc;
+
+use edgerelay_proto::session::{ClientEvent, ClientOutput};
+
+use super::Shard;
+use super::connection::Role;
+use super::state::{Slot, State};
+use crate::hub::subscriber::{SubscribeFrom, SubscriberOptions};
+use crate::telemetry::CloseReason;
+
+/// Acts on one output of a connection's session.
+pub(super) fn on_output(state: &mut State, shard: &Rc<Shard>, slot: Slot, output: ClientOutput) {
+    match output {
+        ClientOutput::Send(bytes) => state.send_control(shard, slot, bytes),
+        ClientOutput::Event(event) => on_event(state, shard, slot, event),
+    }
+}
+
+fn on_event(state: &mut State, shard: &Rc<Shard>, slot: Slot, event: ClientEvent) {
+    match event {
+        ClientEvent::Ready { stream_id } => on_ready(state, shard, slot, stream_id),
+        ClientEvent::Media(message) => {
+            let now = shard.now();
+            let Some(connection) = state.connection(slot) else { return };
+            let Role::Pull { stream } = connection.role else { return };
+            connection.last_media = now;
+            shard.counters.payload_bytes_in.add(message.payload.len() as u64);
+            shard.counters.frames_in.add(1);
+            state.append(shard, stream, message);
+        }
+        ClientEvent::Rejected { code, description } => {
+            tracing::warn!(connection = %slot.id, code, description, "the far side refused");
+            state.close(shard, slot, CloseReason::UpstreamRefused);
+        }
+        ClientEvent::Eof => state.close(shard, slot, CloseReason::StreamEnded),
+        ClientEvent::ReconnectRequest { description, .. } => {
+            // The configured address stays in force; the connection is made anew.
+            tracing::info!(connection = %slot.id, description, "the far side asks to reconnect");
+            state.close(shard, slot, CloseReason::UpstreamClosed);
+        }
+    }
+}
+
+fn on_ready(state: &mut State, shard: &Rc<Shard>, slot: Slot, stream_id: u32) {
+    let Some(connection) = state.connection(slot) else { return };
+    let address = connection.address;
+    match connection.role {
+        Role::Push { stream, subscriber: None } => {
+            let Some(entry) = state.streams.get_mut(stream) else { return };
+            let options = SubscriberOptions {
+                message_stream_id: stream_id,
+                start: SubscribeFrom::LastKeyframe,
+            };
+            let subscriber = entry.stream.subscribe(shard.now(), options);
+            entry.subscribers.push((subscriber, slot));
+            state.set_role(shard, slot, Role::Push { stream, subscriber: Some(subscriber) });
+            shard.counters.push_connected.add(1);
+            tracing::info!(connection = %slot.id, %address, "push established");
+            state.list_connection(slot);
+        }
+        Role::Pull { stream } => {
+            shard.counters.pull_connected.add(1);
+            tracing::info!(connection = %slot.id, %address, "pull established");
+            state.resume_pull(shard, stream, slot.id);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,221 @@
+//! One connection: its socket, its session, what it is for, and the task that reads it.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use edgerelay_proto::session::{ClientSession, ServerSession};
+use edgerelay_proto::time::Instant;
+use edgerelay_uring::{ReceiveBuffer, SocketKey};
+use tokio::sync::oneshot;
+use tokio_uring::net::TcpStream;
+
+use super::Shard;
+use super::bounds::IDENTITY_BYTES_MAX;
+use super::state::{Slot, StreamSlot};
+use crate::hub::subscriber::SubscriberKey;
+use crate::id::ConnectionId;
+use crate::telemetry::{ClientRole, CloseReason};
+
+/// Which side of the protocol we are.
+#[derive(Debug)]
+pub(super) enum Session {
+    Server(Box<ServerSession>),
+    Client(Box<ClientSession>),
+}
+
+impl Session {
+    /// Payload bytes copied on receipt, because they came in too small pieces.
+    pub(super) fn bytes_copied(&self) -> u64 {
+        match self {
+            Self::Server(session) => session.bytes_copied(),
+            Self::Client(session) => session.bytes_copied(),
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Self::Server(session) => session.poll_timeout(),
+            Self::Client(session) => session.poll_timeout(),
+        }
+    }
+}
+
+/// What the connection is for now.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Role {
+    /// Nothing yet, or nothing any more.
+    Idle,
+    /// It publishes to us.
+    Publisher { stream: StreamSlot, stream_id: u32 },
+    /// It asked for a stream that nobody publishes.
+    Waiting { stream: StreamSlot, stream_id: u32, since: Instant },
+    /// It plays.
+    Player { stream: StreamSlot, stream_id: u32, subscriber: SubscriberKey },
+    /// We push to it; a subscriber once it is ready.
+    Push { stream: StreamSlot, subscriber: Option<SubscriberKey> },
+    /// We pull from it.
+    Pull { stream: StreamSlot },
+}
+
+impl Role {
+    pub(super) const fn client_role(&self) -> ClientRole {
+        match self {
+            Self::Idle => ClientRole::Idle,
+            Self::Publisher { .. } => ClientRole::Publisher,
+            Self::Waiting { .. } | Self::Player { .. } => ClientRole::Player,
+            Self::Push { .. } => ClientRole::Push,
+            Self::Pull { .. } => ClientRole::Pull,
+        }
+    }
+
+    pub(super) const fn stream(&self) -> Option<StreamSlot> {
+        match self {
+            Self::Idle => None,
+            Self::Publisher { stream, .. }
+            | Self::Waiting { stream, .. }
+            | Self::Player { stream, .. }
+            | Self::Push { stream, .. }
+            | Self::Pull { stream } => Some(*stream),
+        }
+    }
+
+    pub(super) const fn subscription(&self) -> Option<(StreamSlot, SubscriberKey)> {
+        match self {
+            Self::Player { stream, subscriber, .. }
+            | Self::Push { stream, subscriber: Some(subscriber) } => Some((*stream, *subscriber)),
+            _ => None,
+        }
+    }
+}
+
+/// What is on its way to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InFlight {
+    Nothing,
+    Control,
+    Media,
+}
+
+/// The one way out to a peer: replies in order, then media, one send at a time.
+#[derive(Debug)]
+pub(super) struct Egress {
+    pub(super) control: VecDeque<Bytes>,
+    pub(super) control_bytes: usize,
+    pub(super) in_flight: InFlight,
+    /// In the shard's list of connections to look at.
+    pub(super) listed: bool,
+}
+
+/// How far closing has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Life {
+    Open,
+    /// Replies go out, input is thrown away, the socket is cut at the deadline.
+    Closing {
+        deadline: Instant,
+        half_closed: bool,
+    },
+    /// Both directions are shut; the reader is about to end.
+    Cut,
+}
+
+/// What the peer says of itself, bounded, for display.
+#[derive(Debug, Default)]
+pub(super) struct Identity {
+    pub(super) app: Option<Arc<str>>,
+    pub(super) flash_ver: String,
+    pub(super) swf_url: String,
+    pub(super) page_url: String,
+}
+
+/// The beginning of what a peer says, cut at a character.
+pub(super) fn bounded(text: &str) -> String {
+    text.char_indices()
+        .take_while(|(at, character)| at + character.len_utf8() <= IDENTITY_BYTES_MAX)
+        .map(|(_, character)| character)
+        .collect()
+}
+
+/// One connection.
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) socket: Rc<TcpStream>,
+    pub(super) key: SocketKey,
+    pub(super) address: SocketAddr,
+    pub(super) session: Session,
+    pub(super) role: Role,
+    pub(super) egress: Egress,
+    pub(super) life: Life,
+    pub(super) identity: Identity,
+    pub(super) opened: Instant,
+    pub(super) last_media: Instant,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    /// Skips and dropped frames of the present subscription already counted.
+    pub(super) skips_counted: u64,
+    pub(super) drops_counted: u64,
+    pub(super) copied_counted: u64,
+    /// Told the reason when the connection has ended: the task of a push or pull waits for it.
+    pub(super) ended: Option<oneshot::Sender<CloseReason>>,
+    pub(super) reason: Option<CloseReason>,
+}
+
+impl Connection {
+    /// The next moment at which something of it may be due.
+    pub(super) fn next_deadline(&self, shard: &Shard) -> Option<Instant> {
+        match self.life {
+            Life::Closing { deadline, .. } => return Some(deadline),
+            Life::Cut => return None,
+            Life::Open => {}
+        }
+        let rtmp = &shard.config.rtmp;
+        let own = match self.role {
+            Role::Publisher { .. } | Role::Pull { .. } if !rtmp.publish_idle_timeout.is_zero() => {
+                Some(self.last_media + rtmp.publish_idle_timeout)
+            }
+            Role::Waiting { since, .. } if !rtmp.play_wait_timeout.is_zero() => {
+                Some(since + rtmp.play_wait_timeout)
+            }
+            _ => None,
+        };
+        [own, self.session.poll_timeout()].into_iter().flatten().min()
+    }
+}
+
+/// Reads the connection until it ends, then removes it.
+pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
+    let mut buffer = ReceiveBuffer::small();
+    let mut class = ReceiveClass::Small;
+    loop {
+        let wanted = match buffer.read(&socket).await {
+            Ok(input) if input.is_empty() => {
+                shard.on_ended(slot, None);
+                break;
+            }
+            Ok(input) => shard.on_input(slot, input),
+            Err(error) => {
+                shard.on_ended(slot, Some(&error));
+                break;
+            }
+        };
+        if wanted != class {
+            match wanted {
+                ReceiveClass::Small => buffer.become_small(),
+                ReceiveClass::Slab => buffer.become_slab(),
+            }
+            class = wanted;
+        }
+    }
+}
+
+/// How much a connection is expected to send us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReceiveClass {
+    /// Replies and acknowledgements.
+    Small,
+    /// A stream.
+    Slab,
+}

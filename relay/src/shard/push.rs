@@ -1,0 +1,109 @@
+//! Pushes: each stream to each of its application's upstreams, for as long as it is published. A
+//! push has its own connection and its own place in the log, so it delays nobody.
+
+use std::rc::Rc;
+
+use edgerelay_proto::session::{ClientMode, RtmpUrl};
+use tokio::sync::oneshot;
+
+use super::bounds::{BACKOFF_MAX, BACKOFF_MIN, BACKOFF_RESET_AFTER};
+use super::connection::{Role, Session};
+use super::state::{Slot, State, StreamSlot};
+use super::upstream::{self, Cancel};
+use super::{Shard, random};
+use crate::config::{expand_url, redact_url};
+use crate::hub::backoff::Backoff;
+use crate::telemetry::CloseReason;
+
+/// Starts every push that the stream's application has.
+pub(super) fn start_all(state: &mut State, shard: &Rc<Shard>, stream: StreamSlot) {
+    let Some(entry) = state.streams.get_mut(stream) else { return };
+    let Some(app) = shard.config.app(&entry.key.app) else { return };
+    for push in &app.push {
+        let template: Rc<str> = redact_url(&push.url).into();
+        match RtmpUrl::parse(&expand_url(&push.url, &entry.key)) {
+            Ok(url) => {
+                let cancel = Rc::new(Cancel::default());
+                entry.pushes.push(Rc::clone(&cancel));
+                tokio_uring::spawn(run(Rc::clone(shard), stream, url, template, cancel));
+            }
+            Err(error) => {
+                shard.counters.push_failures.add(1);
+                tracing::warn!(url = %template, %error, "this stream cannot be pushed there");
+            }
+        }
+    }
+    state.register_interest(shard, stream);
+}
+
+/// Keeps one push up until it is called off.
+async fn run(
+    shard: Rc<Shard>,
+    stream: StreamSlot,
+    url: RtmpUrl,
+    template: Rc<str>,
+    cancel: Rc<Cancel>,
+) {
+    let mut backoff = Backoff::new(BACKOFF_MIN, BACKOFF_MAX);
+    while !cancel.is_cancelled() {
+        shard.counters.push_attempts.add(1);
+        shard.counters.push_resolutions.add(1);
+        let connected = tokio::select! {
+            connected = upstream::connect(&url) => connected,
+            () = cancel.cancelled() => return,
+        };
+        // Only an uncancelled push may name the stream: it keeps the entry alive.
+        if cancel.is_cancelled() {
+            return;
+        }
+        match connected {
+            Ok((socket, address)) => {
+                let opened = shard.now();
+                let session = upstream::session(&shard, url.clone(), ClientMode::Publish);
+                let (ended, wait) = oneshot::channel();
+                let role = Role::Push { stream, subscriber: None };
+                let session = Session::Client(session);
+                let slot = shard.open(socket, address, session, role, Some(ended));
+                tokio::select! {
+                    reason = wait => {
+                        shard.counters.push_failures.add(1);
+                        let reason = reason.map_or("unknown", CloseReason::label);
+                        tracing::warn!(url = %template, reason, "push lost, trying again");
+                    }
+                    () = cancel.cancelled() => {
+                        shard.say_goodbye(slot);
+                        return;
+                    }
+                }
+                if shard.now().saturating_since(opened) >= BACKOFF_RESET_AFTER {
+                    backoff.reset();
+                }
+            }
+            Err(error) => {
+                shard.counters.push_failures.add(1);
+                tracing::warn!(url = %template, %error, "push could not connect, trying again");
+            }
+        }
+        let delay = backoff.next_delay(random());
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = cancel.cancelled() => return,
+        }
+    }
+}
+
+impl Shard {
+    /// Ends a push in order: the upstream is told that the stream is over.
+    fn say_goodbye(self: &Rc<Self>, slot: Slot) {
+        let mut state = self.state.borrow_mut();
+        if let Some(connection) = state.connection(slot)
+            && let Session::Client(session) = &mut connection.session
+        {
+            session.close();
+        }
+        state.drain_session(self, slot);
+        state.close(self, slot, CloseReason::StreamEnded);
+        drop(state);
+        self.urgent.notify_one();
+    }
+}
