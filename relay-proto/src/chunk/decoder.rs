@@ -51,7 +51,8 @@ impl ChunkLimits {
 /// - the peer's chunk size is below [`COALESCE_BYTES`](crate::limits::COALESCE_BYTES), or
 /// - a message has more slices than
 ///   [`PAYLOAD_SLICES_FREE`](crate::limits::PAYLOAD_SLICES_FREE), beyond two for each
-///   `COALESCE_BYTES` of it: then the short ones are copied together, or
+///   `COALESCE_BYTES` of it: then the short ones are copied together, which leaves two more
+///   slices than that at most, or
 /// - an unfinished message is spread thin over the input, see below.
 ///
 /// # Memory
