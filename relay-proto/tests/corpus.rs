@@ -1,6 +1,6 @@
 //! Replays the committed fuzz corpora through what the fuzz targets check.
 
-#[path = "../fuzz/src/entry.rs"]
+#[path = "../fuzz/src/entry/mod.rs"]
 pub mod entry;
 
 use std::fs;
@@ -34,4 +34,14 @@ fn the_chunk_decoder_corpus_passes() {
 #[test]
 fn the_amf0_corpus_passes() {
     replay("amf0", entry::amf0);
+}
+
+#[test]
+fn the_server_session_corpus_passes() {
+    replay("server_session", entry::server_session);
+}
+
+#[test]
+fn the_client_session_corpus_passes() {
+    replay("client_session", entry::client_session);
 }

@@ -1,4 +1,4 @@
-//! The checks, one function for each fuzz target.
+//! The handshake, chunks and AMF0.
 
 use bytes::{Bytes, BytesMut};
 use edgerelay_proto::amf0::{Value, decode_all, decode_leading, decode_one, encode_all};
@@ -10,22 +10,10 @@ use edgerelay_proto::handshake::{
 use edgerelay_proto::limits::{COALESCE_BYTES, PAYLOAD_SLICES_FREE};
 use edgerelay_proto::message::{Message, MessageType};
 
+use super::reads;
+
 /// Small, so that the fuzzer reaches the limits.
 const LIMITS: ChunkLimits = ChunkLimits { message_bytes_max: 16 * 1024, chunk_streams_max: 8 };
-
-/// The input without its first byte, and that cut into reads: of 1 to 127 bytes, or for 0 and from
-/// 128 on in one.
-fn reads(data: &[u8]) -> Option<(Bytes, Vec<Bytes>)> {
-    let (&first, rest) = data.split_first()?;
-    let whole = Bytes::copy_from_slice(rest);
-    let len = match first {
-        1..128 => usize::from(first),
-        _ => rest.len().max(1),
-    };
-    let pieces =
-        (0..rest.len()).step_by(len).map(|at| whole.slice(at..rest.len().min(at + len))).collect();
-    Some((whole, pieces))
-}
 
 /// A handshake gives the same however it is cut, and leaves exactly what follows it.
 pub fn handshake(data: &[u8]) {
