@@ -158,7 +158,8 @@ impl ServerSession {
     }
 
     fn on_pause(&mut self, stream_id: u32, command: &Command) -> Result<(), PeerFault> {
-        if self.streams.state(stream_id) != NetStreamState::Playing {
+        let state = self.streams.state(stream_id);
+        if !matches!(state, NetStreamState::Playing | NetStreamState::PlayAsked { .. }) {
             return Ok(());
         }
         let paused = command.argument(0).and_then(Value::as_bool).unwrap_or(true);
