@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use edgerelay_proto::session::ClientEvent;
 use tempfile::TempDir;
 
 use crate::support::ffmpeg::{Pace, Player, publish};
@@ -9,6 +10,8 @@ use crate::support::machine;
 use crate::support::media::{Clip, frames_of_file};
 use crate::support::nginx::Nginx;
 use crate::support::peers::{gstreamer_play, gstreamer_publish, gstreamer_remux, rtmpdump_play};
+use crate::support::rtmp::{Peer, block_on};
+use crate::support::synthetic::{Sink, Source};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -46,4 +49,31 @@ fn rtmpdump_and_gstreamer_through_nginx_yield_unbroken_runs() {
         let frames = frames_of_file(&file);
         frames.run_of(&source).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
     }
+}
+
+#[test]
+fn numbered_messages_through_nginx_have_no_gap() {
+    let _machine = machine::shared();
+    let nginx = Nginx::start();
+    let url = nginx.url("numbered");
+    block_on(async {
+        let mut source = Source::new(1, 20_000);
+        let mut publisher = Peer::publish(&url).await.unwrap();
+        let mut player = Peer::play(&url).await.unwrap();
+        for message in Source::head() {
+            publisher.send(&message).await.unwrap();
+        }
+        let mut sink = Sink::default();
+        for _ in 0..100 {
+            publisher.send(&source.next_message()).await.unwrap();
+            let last = source.made() - 1;
+            while sink.last != Some((1, last)) {
+                if let ClientEvent::Media(message) = player.next_event_within(LIMIT).await.unwrap()
+                {
+                    sink.take(&message);
+                }
+            }
+        }
+        assert!(sink.is_unbroken(), "{sink:?}");
+    });
 }

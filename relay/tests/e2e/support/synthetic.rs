@@ -7,8 +7,8 @@ use edgerelay_proto::session::{MediaKind, MediaMessage};
 
 /// Milliseconds between two messages.
 const STEP_MS: u32 = 20;
-/// Messages between two keyframes.
-const GOP: u64 = 50;
+/// Messages from one keyframe to the next; a multiple of `AUDIO_EVERY`, so that it is video.
+const GOP: u64 = 60;
 /// Every third message is audio.
 const AUDIO_EVERY: u64 = 3;
 /// Where the marks stand: behind the FLV video header and the NAL unit's length and type.
@@ -155,8 +155,8 @@ mod tests {
 
     #[test]
     fn a_missing_message_is_a_gap() {
-        assert_eq!(sink(&[60], 0, 120).gaps, 1);
-        assert!(!sink(&[60], 0, 120).is_unbroken());
+        assert_eq!(sink(&[70], 0, 120).gaps, 1);
+        assert!(!sink(&[70], 0, 120).is_unbroken());
     }
 
     #[test]
