@@ -74,6 +74,7 @@ fn numbered_messages_through_nginx_have_no_gap() {
                 }
             }
         }
-        assert!(sink.is_unbroken(), "{sink:?}");
+        // nginx repeats the decoder configurations with a time of its own, so not `is_unbroken`.
+        assert_eq!((sink.received, sink.gaps, sink.bad_starts), (100, 0, 0), "{sink:?}");
     });
 }

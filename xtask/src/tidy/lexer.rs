@@ -37,6 +37,16 @@ impl Source {
         Self { code: lexer.code, literals: lexer.literals, tests_from }
     }
 
+    /// The modules in files of their own that are compiled for tests only.
+    pub(super) fn test_modules(&self) -> Vec<&str> {
+        let lines: Vec<&str> = self.code.lines().map(str::trim).collect();
+        lines
+            .windows(2)
+            .filter(|pair| pair[0] == "#[cfg(test)]")
+            .filter_map(|pair| pair[1].rsplit_once("mod ")?.1.strip_suffix(';'))
+            .collect()
+    }
+
     /// The lines of code with their numbers.
     pub(super) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.code.lines().enumerate().map(|(index, line)| (index + 1, line))
@@ -230,6 +240,12 @@ mod tests {
     fn tests_begin_at_their_attribute() {
         assert_eq!(Source::new("a\n#[cfg(test)]\nmod tests {}").tests_from, 2);
         assert_eq!(Source::new("// #[cfg(test)]\n").tests_from, usize::MAX);
+    }
+
+    #[test]
+    fn modules_for_tests_are_known_by_name() {
+        let source = Source::new("#[cfg(test)]\nmod faked;\nmod real;\n#[cfg(test)]\nmod t {}\n");
+        assert_eq!(source.test_modules(), ["faked"]);
     }
 
     #[test]

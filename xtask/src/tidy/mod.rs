@@ -62,12 +62,18 @@ pub(crate) fn tidy() -> Result<()> {
 
 fn check(sources: &[TextFile], manifests: &[TextFile], documents: &[TextFile]) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for file in sources {
-        let source = lexer::Source::new(&file.text);
+    let mut sources: Vec<(&TextFile, lexer::Source)> =
+        sources.iter().map(|file| (file, lexer::Source::new(&file.text))).collect();
+    let tests: Vec<String> =
+        sources.iter().flat_map(|(file, source)| test_files(file, source)).collect();
+    for (file, source) in &mut sources {
+        if file.path.contains("/tests/") || tests.iter().any(|test| file.path.starts_with(test)) {
+            source.tests_from = 0;
+        }
         let mut findings = Findings { path: &file.path, violations: &mut violations };
-        sources::check(&file.path, &file.text, &source, &mut findings);
-        purity::check(&file.path, &source, &mut findings);
-        levels::check(&file.path, &source, &mut findings);
+        sources::check(&file.path, &file.text, source, &mut findings);
+        purity::check(&file.path, source, &mut findings);
+        levels::check(&file.path, source, &mut findings);
     }
     for file in manifests.iter().chain(documents) {
         let mut findings = Findings { path: &file.path, violations: &mut violations };
@@ -77,20 +83,43 @@ fn check(sources: &[TextFile], manifests: &[TextFile], documents: &[TextFile]) -
     violations
 }
 
+/// How the paths of the files begin that `file` declares as modules for tests.
+fn test_files(file: &TextFile, source: &lexer::Source) -> Vec<String> {
+    let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+    let folder = match name {
+        "lib.rs" | "main.rs" | "mod.rs" => folder.to_owned(),
+        _ => file.path.trim_end_matches(".rs").to_owned(),
+    };
+    let modules = source.test_modules().into_iter();
+    modules.flat_map(|name| [format!("{folder}/{name}.rs"), format!("{folder}/{name}/")]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What the rules for Rust files say about `text` at `path`.
-    pub(super) fn messages(path: &str, text: &str) -> Vec<String> {
-        let file = TextFile { path: path.to_owned(), text: text.to_owned() };
-        let mut violations = Vec::new();
-        let source = lexer::Source::new(&file.text);
-        let mut findings = Findings { path: &file.path, violations: &mut violations };
-        sources::check(path, text, &source, &mut findings);
-        purity::check(path, &source, &mut findings);
-        levels::check(path, &source, &mut findings);
+    fn text_file(path: &str, text: &str) -> TextFile {
+        TextFile { path: path.to_owned(), text: text.to_owned() }
+    }
+
+    /// What the rules say about these files.
+    fn messages_of(files: &[TextFile]) -> Vec<String> {
+        let violations = check(files, &[], &[]);
         violations.into_iter().map(|violation| violation.to_string()).collect()
+    }
+
+    /// What the rules say about `text` at `path`.
+    pub(super) fn messages(path: &str, text: &str) -> Vec<String> {
+        messages_of(&[text_file(path, text)])
+    }
+
+    #[test]
+    fn a_module_declared_for_tests_is_test_code() {
+        let parent = text_file("relay/src/shard/ring.rs", "//! Owns.\n#[cfg(test)]\nmod faked;\n");
+        let child = "//! Owns.\nfn f() { g().unwrap(); }\n";
+        let file = || text_file("relay/src/shard/ring/faked.rs", child);
+        assert_eq!(messages_of(&[file()]).len(), 1);
+        assert_eq!(messages_of(&[parent, file()]), Vec::<String>::new());
     }
 
     #[test]

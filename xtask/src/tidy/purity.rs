@@ -80,9 +80,7 @@ fn check_sleeps(path: &str, source: &Source, findings: &mut Findings<'_>) {
     if path == WAITING_PLACE {
         return;
     }
-    let all_tests = path.contains("/tests/") || path.ends_with("/tests.rs");
-    let from = if all_tests { 0 } else { source.tests_from };
-    for (line, code) in source.lines().filter(|(line, _)| *line >= from) {
+    for (line, code) in source.lines().filter(|(line, _)| *line >= source.tests_from) {
         if code.contains("thread::sleep") || code.contains("time::sleep(") {
             findings.add(line, "a test sleeps; wait on an event with a bound");
         }
