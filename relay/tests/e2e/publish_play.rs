@@ -10,6 +10,8 @@ use crate::support::machine;
 use crate::support::media::{Clip, frames_of_file};
 use crate::support::peers::{gstreamer_play, gstreamer_publish, gstreamer_remux, rtmpdump_play};
 use crate::support::relay::Relay;
+use crate::support::rml::RmlPeer;
+use crate::support::synthetic::{Sink, Source};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -138,4 +140,28 @@ fn statistics_describe_the_stream_and_its_clients() {
     }
     publisher.succeed(LIMIT);
     relay.wait_for_streams(0);
+}
+
+#[test]
+fn another_implementation_publishes_and_plays_without_a_gap() {
+    let _machine = machine::shared();
+    let relay = Relay::start();
+    let mut publisher = RmlPeer::publish(relay.address(), "cam");
+    let mut source = Source::new(1, 9_000);
+    for message in Source::head() {
+        publisher.send(&message);
+    }
+    for _ in 0..60 {
+        publisher.send(&source.next_message());
+    }
+    relay.wait_for_metric("edgerelay_frames_received_total", &[], LIMIT, |frames| frames >= 62.0);
+    let mut player = RmlPeer::play(relay.address(), "cam");
+    for _ in 0..120 {
+        publisher.send(&source.next_message());
+    }
+    let mut sink = Sink::default();
+    while sink.last.is_none_or(|(_, number)| number + 1 < source.made()) {
+        sink.take(&player.next_media());
+    }
+    assert!(sink.is_unbroken(), "{sink:?}");
 }

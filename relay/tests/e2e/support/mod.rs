@@ -11,6 +11,7 @@ pub(crate) mod peers;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod relay;
+pub(crate) mod rml;
 pub(crate) mod rtmp;
 pub(crate) mod swarm;
 pub(crate) mod synthetic;
