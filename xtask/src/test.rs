@@ -2,17 +2,12 @@
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::{setup, step, workspace};
 
-/// Folders with integration tests, and their packages.
-const TESTED: [(&str, &str); 4] = [
-    ("relay", "edgerelay"),
-    ("relay-proto", "edgerelay-proto"),
-    ("relay-uring", "edgerelay-uring"),
-    ("benches", "edgerelay-benches"),
-];
+/// Folders whose `tests` folder is looked into for a name.
+const TESTED: [&str; 4] = ["relay", "relay-proto", "relay-uring", "benches"];
 
 /// Runs all tests, or the part named `only`.
 pub(crate) fn test(only: Option<&str>) -> Result<()> {
@@ -32,35 +27,25 @@ fn everything() -> Result<()> {
 
 fn end_to_end() -> Result<()> {
     setup::packages()?;
-    let names = workspace::integration_tests("relay")?;
-    if names.is_empty() {
-        bail!("relay/tests holds no tests");
-    }
-    let mut command = cargo_test();
-    command.args(["--package", "edgerelay"]);
-    for name in &names {
-        command.args(["--test", name]);
-    }
-    step::run(&mut command)
+    step::run(cargo_test().args(["--workspace", "--test", "e2e"]))
 }
 
 /// The long forms of the load tests, against the binary as it ships.
 fn soak() -> Result<()> {
     setup::packages()?;
-    let arguments = ["--release", "--package", "edgerelay", "--test", "e2e"];
+    let arguments = ["--release", "--workspace", "--test", "e2e"];
     step::run(cargo_test().args(arguments).args(["--", "--ignored", "--nocapture", "soak"]))
 }
 
+/// One integration test, or all tests with `name` in theirs. Always the whole workspace, so that
+/// every invocation agrees on features and nothing is built twice.
 fn named(name: &str) -> Result<()> {
-    for (folder, package) in TESTED {
+    setup::packages()?;
+    for folder in TESTED {
         if workspace::integration_tests(folder)?.iter().any(|test| test == name) {
-            if folder == "relay" {
-                setup::packages()?;
-            }
-            return step::run(cargo_test().args(["--package", package, "--test", name]));
+            return step::run(cargo_test().args(["--workspace", "--test", name]));
         }
     }
-    setup::packages()?;
     step::run(cargo_test().args(["--workspace", "--", name]))
 }
 
