@@ -2,6 +2,8 @@
 //!
 //! Owns numbers and the reason for each; must not hold code that enforces them.
 
+use core::time::Duration;
+
 /// Largest message accepted unless configured otherwise. A 4K keyframe at 100 Mbit/s is about 2 MiB.
 pub const MESSAGE_BYTES_MAX_DEFAULT: usize = 8 * 1024 * 1024;
 
@@ -76,9 +78,15 @@ pub const SESSION_REPLY_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes a client may send while its `connect` or `publish` awaits an answer.
 pub const HELD_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// Most bytes received between two acknowledgements, however large the peer's window is: Wirecast
-/// closes a connection that has not acknowledged for ten seconds.
-pub const ACK_INTERVAL_BYTES_MAX: u64 = 256 * 1024;
+/// Most bytes received between two acknowledgements, however large the peer's window is.
+pub const ACK_INTERVAL_BYTES_MAX: u64 = 2_500_000;
+
+/// Longest time between two acknowledgements to a peer that sends: Wirecast closes a connection that
+/// has not acknowledged for ten seconds, whatever windows were agreed.
+pub const ACK_INTERVAL: Duration = Duration::from_secs(3);
+
+/// Fewer bytes than this are not acknowledged for the time that passed: a player sends no more.
+pub const ACK_INTERVAL_BYTES_MIN: u64 = 16 * 1024;
 
 /// FourCCs kept of what a client announces.
 pub const FOUR_CCS_MAX: usize = 64;

@@ -90,6 +90,13 @@ impl ChunkStream {
         self.began_at = position;
     }
 
+    /// Whether it is part of a stream, not of the conversation about it.
+    pub(super) fn is_media(&self) -> bool {
+        use MessageType as Type;
+        let media = [Type::AUDIO, Type::VIDEO, Type::DATA_AMF0, Type::DATA_AMF3, Type::AGGREGATE];
+        media.contains(&MessageType(self.message_type))
+    }
+
     /// Adds payload that ends at `position` of the input; returns how many bytes were copied.
     pub(super) fn push(&mut self, slice: Bytes, chunk_size: usize, position: u64) -> usize {
         let len = slice.len();

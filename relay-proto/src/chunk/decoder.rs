@@ -142,7 +142,7 @@ impl ChunkDecoder {
         self.partial_bytes
     }
 
-    /// Payload bytes that were copied, ever. Zero with a peer whose chunks are of a sensible size.
+    /// Audio, video and data bytes that were copied, ever; commands do not count. Zero with a peer whose chunks are of a sensible size.
     #[must_use]
     pub const fn copied_bytes(&self) -> u64 {
         self.copied_bytes
@@ -209,7 +209,6 @@ impl ChunkDecoder {
         if let Some(back) = head.get(len..carried)
             && !back.is_empty()
         {
-            self.copied_bytes += back.len() as u64;
             self.input.push_front(Bytes::copy_from_slice(back));
         }
         let mut left = len.saturating_sub(carried);
@@ -271,7 +270,9 @@ impl ChunkDecoder {
         }
         if let Some(stream) = self.streams.get_mut(place) {
             let copied = stream.push(slice, self.chunk_size, self.position);
-            self.copied_bytes += copied as u64;
+            if stream.is_media() {
+                self.copied_bytes += copied as u64;
+            }
         }
         Ok(true)
     }

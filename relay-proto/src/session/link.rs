@@ -12,7 +12,9 @@ use crate::chunk::{
 };
 use crate::command::Command;
 use crate::fault::PeerFault;
-use crate::limits::{ACK_INTERVAL_BYTES_MAX, SESSION_REPLY_BYTES_MAX};
+use crate::limits::{
+    ACK_INTERVAL, ACK_INTERVAL_BYTES_MAX, ACK_INTERVAL_BYTES_MIN, SESSION_REPLY_BYTES_MAX,
+};
 use crate::media::PayloadReader;
 use crate::message::{Message, MessageType};
 use crate::time::Instant;
@@ -55,6 +57,8 @@ pub(super) struct Link {
     received: u64,
     acknowledged: u64,
     ack_interval: u64,
+    /// When it was said last, or when the first bytes came.
+    acknowledged_at: Option<Instant>,
     keepalive: Keepalive,
     heard: Instant,
     pinged: Option<Instant>,
@@ -84,6 +88,7 @@ impl Link {
             received: 0,
             acknowledged: 0,
             ack_interval: ACK_INTERVAL_BYTES_MAX,
+            acknowledged_at: None,
             keepalive,
             heard: now,
             pinged: None,
@@ -119,8 +124,15 @@ impl Link {
 
     /// Acknowledges what came, if enough came since the last time. The sequence number is
     /// cumulative and wraps at 2³².
-    pub(super) fn acknowledge(&mut self) {
-        if self.received - self.acknowledged >= self.ack_interval {
+    ///
+    /// Not more often than that: an encoder that closes with an acknowledgement unread resets the
+    /// connection, and what it had not sent yet is lost.
+    pub(super) fn acknowledge(&mut self, now: Instant) {
+        let since = now.saturating_since(*self.acknowledged_at.get_or_insert(now));
+        let unsaid = self.received - self.acknowledged;
+        let overdue = since >= ACK_INTERVAL && unsaid >= ACK_INTERVAL_BYTES_MIN;
+        if unsaid >= self.ack_interval || overdue {
+            self.acknowledged_at = Some(now);
             self.acknowledged = self.received;
             // The low 32 bits are what is meant.
             self.send_control(MessageType::ACKNOWLEDGEMENT, self.received as u32);

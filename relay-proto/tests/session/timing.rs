@@ -131,6 +131,7 @@ fn wirecast_is_acknowledged_without_asking() {
     // 800 kbit/s for ten seconds.
     for frame in 0..250_u32 {
         server.client.message(6, MessageType::VIDEO, 1, frame * 40, vec![0x27; 4_000]);
+        server.now += Duration::from_millis(40);
         server.deliver().unwrap();
     }
     let acknowledged = acknowledgements(&server);

@@ -26,6 +26,9 @@ fn on_event(state: &mut State, shard: &Rc<Shard>, slot: Slot, event: ClientEvent
             let Some(connection) = state.connection(slot) else { return };
             let Role::Pull { stream } = connection.role else { return };
             connection.last_media = now;
+            // Some origins accept a play of what they do not have: the stream is there when its
+            // first message is.
+            state.resume_pull(shard, stream, slot.id);
             shard.counters.payload_bytes_in.add(message.payload.len() as u64);
             shard.counters.frames_in.add(1);
             state.append(shard, stream, message);
@@ -60,10 +63,9 @@ fn on_ready(state: &mut State, shard: &Rc<Shard>, slot: Slot, stream_id: u32) {
             tracing::info!(connection = %slot.id, %address, "push established");
             state.list_connection(slot);
         }
-        Role::Pull { stream } => {
+        Role::Pull { .. } => {
             shard.counters.pull_connected.add(1);
             tracing::info!(connection = %slot.id, %address, "pull established");
-            state.resume_pull(shard, stream, slot.id);
         }
         _ => {}
     }

@@ -8,7 +8,7 @@ use edgerelay_uring::{Completion, RingWaiter, SendBatch};
 
 use super::Shard;
 use super::bounds::{SEND_BYTES_MAX, SEND_IOVECS_MAX};
-use super::connection::{InFlight, Life};
+use super::connection::{InFlight, Life, Role, Session};
 use super::state::{Slot, State, StreamSlot};
 use crate::hub::egress::Segment;
 use crate::hub::merge::merge_window;
@@ -183,7 +183,7 @@ impl State {
         let now = shard.now();
         let segment = entry.stream.poll_segment(now, subscriber, SEND_IOVECS_MAX, SEND_BYTES_MAX);
         let batch = match segment {
-            Segment::Idle => return false,
+            Segment::Idle => return self.say_farewell(shard, slot),
             Segment::Shared { range } => entry.batch(range),
             Segment::Private(slices) => Rc::new(SendBatch::new(slices)),
             Segment::Close(_) => {
@@ -193,6 +193,22 @@ impl State {
         };
         self.count_skips(shard, slot);
         self.start_send(shard, slot, batch, InFlight::Media)
+    }
+
+    /// Everything is sent to a player whose stream is over: now it is told so.
+    fn say_farewell(&mut self, shard: &Rc<Shard>, slot: Slot) -> bool {
+        let Some(connection) = self.connection(slot) else { return false };
+        if !std::mem::take(&mut connection.farewell) {
+            return false;
+        }
+        let (Role::Player { stream_id, .. }, Session::Server(session)) =
+            (connection.role, &mut connection.session)
+        else {
+            return false;
+        };
+        session.play_unpublish_notify(stream_id);
+        self.drain_session(shard, slot);
+        self.pump(shard, slot)
     }
 
     fn start_send(

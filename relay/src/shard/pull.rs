@@ -112,7 +112,7 @@ async fn run(shard: &Rc<Shard>, stream: StreamSlot, origins: &[RtmpUrl], cancel:
 }
 
 impl State {
-    /// An origin accepted: a new publication of the stream begins.
+    /// Frames come from an origin: a new publication of the stream begins, if it has not.
     pub(super) fn resume_pull(
         &mut self,
         shard: &Rc<Shard>,
@@ -121,6 +121,9 @@ impl State {
     ) {
         let Some(entry) = self.streams.get(stream) else { return };
         let Some(pull) = &entry.pull else { return };
+        if entry.publication.is_some_and(|it| it.source == Source::Local(connection)) {
+            return;
+        }
         let claim =
             shard.directory().claim(&entry.key, shard.id, pull.holder, OnDuplicatePublish::Refuse);
         if let Claim::Granted { epoch, interested, .. } = claim {

@@ -120,6 +120,7 @@ impl State {
         let before = std::mem::replace(&mut connection.role, role);
         connection.skips_counted = 0;
         connection.drops_counted = 0;
+        connection.farewell = false;
         if let Some(entry) = before.stream().and_then(|stream| self.streams.get_mut(stream)) {
             entry.users -= 1;
         }
@@ -259,6 +260,7 @@ impl Shard {
             skips_counted: 0,
             drops_counted: 0,
             copied_counted: 0,
+            farewell: false,
             ended,
             reason: None,
         });

@@ -184,6 +184,12 @@ impl State {
         count_home(shard, before, Some(publication));
         entry.stream.on_publish(now);
         let waiting = std::mem::take(&mut entry.waiting);
+        let subscribers: Vec<_> = entry.subscribers.iter().map(|(_, slot)| *slot).collect();
+        for subscriber in subscribers {
+            if let Some(connection) = self.connection(subscriber) {
+                connection.farewell = false;
+            }
+        }
         for player in waiting {
             self.start_playing(shard, player);
         }
@@ -268,11 +274,8 @@ impl State {
         let players: Vec<_> = entry.subscribers.iter().map(|(_, slot)| *slot).collect();
         for player in players {
             let Some(connection) = self.connection(player) else { continue };
-            let Role::Player { stream_id, .. } = connection.role else { continue };
-            if let Session::Server(session) = &mut connection.session {
-                session.play_unpublish_notify(stream_id);
-            }
-            self.drain_session(shard, player);
+            connection.farewell = true;
+            self.list_connection(player);
         }
     }
 

@@ -115,7 +115,7 @@ impl ClientSession {
                 self.on_message(&message)?;
             }
         }
-        self.link.acknowledge();
+        self.link.acknowledge(now);
         Ok(())
     }
 

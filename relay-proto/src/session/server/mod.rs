@@ -104,7 +104,7 @@ impl ServerSession {
         }
         self.link.handle_chunks(input);
         self.pump()?;
-        self.link.acknowledge();
+        self.link.acknowledge(now);
         Ok(())
     }
 
