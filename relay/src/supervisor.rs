@@ -167,6 +167,7 @@ impl Node {
     async fn supervise(&mut self) -> Result<(), Failure> {
         let failed = |error| Failure::Start { what: "signal handling", error };
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut notifier = Notifier::new();
         let mut checks = tokio::time::interval(CHECK_INTERVAL);
@@ -176,6 +177,10 @@ impl Node {
             let wake = tokio::select! {
                 _ = terminate.recv() => Wake::Signal,
                 _ = interrupt.recv() => Wake::Signal,
+                _ = hangup.recv() => {
+                    tracing::warn!("SIGHUP: a new configuration takes a restart in this version");
+                    continue;
+                }
                 _ = checks.tick() => Wake::Check,
             };
             if let Wake::Signal = wake {

@@ -135,7 +135,7 @@ impl State {
     pub(super) fn leave(&mut self, shard: &Rc<Shard>, slot: Slot, how: Leaving) {
         let Some(connection) = self.connection(slot) else { return };
         match connection.role {
-            Role::Idle => return,
+            Role::Idle => {}
             Role::Publisher { stream, .. } => {
                 self.end_publication(shard, stream, slot.id, how);
                 self.set_role(shard, slot, Role::Idle);

@@ -60,6 +60,8 @@ pub(super) struct StreamEntry {
     pub(super) pull: Option<PullHandle>,
     /// Registered in the directory as wanting frames.
     pub(super) interested: bool,
+    /// Bytes that the log copied, as counted already.
+    pub(super) copied_counted: u64,
     pub(super) listed: bool,
     pub(super) handover_listed: bool,
     batches: Vec<(Range<u64>, Rc<SendBatch>)>,
@@ -81,6 +83,7 @@ impl StreamEntry {
             pushes: Vec::new(),
             pull: None,
             interested: false,
+            copied_counted: 0,
             listed: false,
             handover_listed: false,
             batches: Vec::new(),
@@ -186,8 +189,13 @@ impl State {
         let waiting = std::mem::take(&mut entry.waiting);
         let subscribers: Vec<_> = entry.subscribers.iter().map(|(_, slot)| *slot).collect();
         for subscriber in subscribers {
-            if let Some(connection) = self.connection(subscriber) {
-                connection.farewell = false;
+            let Some(connection) = self.connection(subscriber) else { continue };
+            connection.farewell = false;
+            if let (None, Role::Player { stream_id, .. }, Session::Server(session)) =
+                (before, connection.role, &mut connection.session)
+            {
+                session.play_publish_notify(stream_id);
+                self.drain_session(shard, subscriber);
             }
         }
         for player in waiting {

@@ -135,6 +135,9 @@ impl State {
         for (index, entry) in &mut self.streams {
             entry.stream.handle_timeout(now);
             entry.forget_batches();
+            let copied = entry.stream.bytes_copied();
+            let before = std::mem::replace(&mut entry.copied_counted, copied);
+            shard.counters.payload_bytes_copied.add(copied - before);
             log_bytes += entry.stream.log_bytes() as u64;
             let keys: Vec<_> = entry.stream.stalled(now).collect();
             let of_key = |key| entry.subscribers.iter().find(|(of, _)| *of == key);

@@ -158,7 +158,7 @@ pub const METRICS: &[Metric] = &[
     ),
     total(
         "edgerelay_payload_sent_bytes_total",
-        "Media payload bytes sent to players and upstreams.",
+        "Media bytes sent to players and upstreams, chunk headers included.",
         |c| c.payload_bytes_out.total(),
     ),
     total(

@@ -71,7 +71,7 @@ pub struct ShardCounters {
     pub bytes_out: Counter,
     /// Media payload bytes received from publishers and origins.
     pub payload_bytes_in: Counter,
-    /// Media payload bytes sent to players and upstreams.
+    /// Media bytes sent to players and upstreams, chunk headers included.
     pub payload_bytes_out: Counter,
     /// Media payload bytes that had to be copied because the peer's chunks were tiny.
     pub payload_bytes_copied: Counter,

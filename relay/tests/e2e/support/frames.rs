@@ -114,6 +114,17 @@ impl Frames {
         Ok(runs)
     }
 
+    /// Without the audio that comes before the first video frame: a stream with video starts, for
+    /// whoever plays it, at a keyframe.
+    pub(crate) fn from_first_keyframe(mut self) -> Self {
+        if let Some(start) = self.of("video").first().map(|frame| frame.dts)
+            && let Some(audio) = self.streams.get_mut("audio")
+        {
+            audio.retain(|frame| frame.dts >= start);
+        }
+        self
+    }
+
     /// As [`Self::run_of`], and nothing of the source is missing at either end.
     pub(crate) fn is_all_of(&self, source: &Self) -> Result<(), String> {
         for (kind, run) in self.run_of(source)? {

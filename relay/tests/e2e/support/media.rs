@@ -93,9 +93,9 @@ impl Clip {
         path
     }
 
-    /// The checksums of its frames.
+    /// The checksums of its frames, from the first keyframe on.
     pub(crate) fn frames(self) -> Frames {
-        frames_of_file(self.path())
+        frames_of_file(self.path()).from_first_keyframe()
     }
 }
 
