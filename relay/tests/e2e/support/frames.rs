@@ -116,7 +116,7 @@ impl Frames {
 
     /// Without the audio that comes before the first video frame: a stream with video starts, for
     /// whoever plays it, at a keyframe.
-    pub(crate) fn from_first_keyframe(mut self) -> Self {
+    pub(crate) fn starting_at_keyframe(mut self) -> Self {
         if let Some(start) = self.of("video").first().map(|frame| frame.dts)
             && let Some(audio) = self.streams.get_mut("audio")
         {

@@ -95,7 +95,7 @@ impl Clip {
 
     /// The checksums of its frames, from the first keyframe on.
     pub(crate) fn frames(self) -> Frames {
-        frames_of_file(self.path()).from_first_keyframe()
+        frames_of_file(self.path()).starting_at_keyframe()
     }
 }
 
