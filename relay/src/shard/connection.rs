@@ -149,6 +149,8 @@ pub(super) struct Connection {
     pub(super) role: Role,
     pub(super) egress: Egress,
     pub(super) life: Life,
+    /// When its deadline is looked at next; other entries of it in the shard's list are stale.
+    pub(super) watched: Option<Instant>,
     pub(super) identity: Identity,
     pub(super) opened: Instant,
     pub(super) last_media: Instant,

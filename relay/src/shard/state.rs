@@ -92,9 +92,13 @@ impl State {
         }
     }
 
+    /// Sees to it that the connection's next deadline is looked at. A deadline that moves further
+    /// away is found out when the old one is due.
     pub(super) fn watch_deadline(&mut self, shard: &Shard, slot: Slot) {
-        let deadline = self.connection(slot).and_then(|connection| connection.next_deadline(shard));
-        if let Some(deadline) = deadline {
+        let Some(connection) = self.connection(slot) else { return };
+        let Some(deadline) = connection.next_deadline(shard) else { return };
+        if connection.watched.is_none_or(|watched| deadline < watched) {
+            connection.watched = Some(deadline);
             self.deadlines.push(Reverse((deadline, slot)));
         }
     }
@@ -252,6 +256,7 @@ impl Shard {
                 listed: false,
             },
             life: Life::Open,
+            watched: None,
             identity: Identity::default(),
             opened: now,
             last_media: now,

@@ -49,24 +49,21 @@ fn thread_cpu() -> Duration {
 
 impl State {
     fn on_deadlines(&mut self, shard: &Rc<Shard>, now: Instant) {
-        while let Some(Reverse((due, slot))) = self.deadlines.peek().copied() {
-            if due > now {
-                return;
-            }
+        let mut reached = Vec::new();
+        while let Some(entry) = self.deadlines.peek().filter(|Reverse((due, _))| *due <= now) {
+            reached.push(entry.0);
             self.deadlines.pop();
+        }
+        for (due, slot) in reached {
             let Some(connection) = self.connection(slot) else { continue };
-            // A connection has an entry for every deadline that it ever had; this one may have
-            // moved on.
-            match connection.next_deadline(shard) {
-                Some(deadline) if deadline <= now => self.on_deadline(shard, slot, now),
-                Some(deadline) => {
-                    let known = self.deadlines.iter().take(64).any(|Reverse((_, it))| *it == slot);
-                    if !known {
-                        self.deadlines.push(Reverse((deadline, slot)));
-                    }
-                }
-                None => {}
+            if connection.watched != Some(due) {
+                continue;
             }
+            connection.watched = None;
+            if connection.next_deadline(shard).is_some_and(|deadline| deadline <= now) {
+                self.on_deadline(shard, slot, now);
+            }
+            self.watch_deadline(shard, slot);
         }
     }
 
@@ -86,7 +83,6 @@ impl State {
             return;
         }
         self.on_own_deadline(shard, slot, now);
-        self.watch_deadline(shard, slot);
     }
 
     /// The deadlines that are not the session's.
