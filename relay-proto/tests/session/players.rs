@@ -2,7 +2,7 @@
 
 use edgerelay_proto::amf0::Value;
 use edgerelay_proto::message::MessageType;
-use edgerelay_proto::session::{ServerEvent, ServerSessionConfig};
+use edgerelay_proto::session::{ServerEvent, ServerOutput, ServerSessionConfig};
 
 use crate::wire::{Answers, Server, amf};
 
@@ -67,6 +67,41 @@ fn a_player_waits_for_its_answer_without_being_held() {
     server.session.accept_play(1);
     server.drain().unwrap();
     assert_eq!(server.replies(), before);
+}
+
+/// Else a refused player would publish, or play, on a connection that is about to close.
+#[test]
+fn what_came_behind_a_refused_play_is_dropped_in_whatever_reads_it_came() {
+    for (name, argument) in [
+        ("pause", Value::from(true)),
+        ("closeStream", Value::Null),
+        ("play", "cam2".into()),
+        ("publish", "cam2".into()),
+    ] {
+        for reads in [1, 2] {
+            let mut server = Server::with(ServerSessionConfig::default(), Answers::Never);
+            server.client.player("cam1");
+            if reads == 1 {
+                server.client.call(1, name, 0.0, std::slice::from_ref(&argument));
+            }
+            server.deliver().unwrap();
+            server.session.accept_connect().unwrap();
+            let mut events = Vec::new();
+            while let Some(output) = server.session.poll_output() {
+                let ServerOutput::Event(event) = output else { continue };
+                if let ServerEvent::Play(request) = &event {
+                    server.session.refuse_play(request.stream_id, "NetStream.Play.Failed", "no");
+                }
+                events.push(event);
+            }
+            if reads == 2 {
+                server.client.call(1, name, 0.0, std::slice::from_ref(&argument));
+                server.deliver().unwrap();
+            }
+            events.extend(server.events().split_off(1));
+            assert!(matches!(events[..], [ServerEvent::Play(_)]), "{name}, {reads}: {events:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The caller's answers to a client, and what else it has to tell it.
 
 use super::streams::NetStreamState;
-use super::{Phase, ServerSession};
+use super::{Phase, ServerOutput, ServerSession};
 use crate::amf0::Value;
 use crate::command::{Command, Status};
 use crate::fault::PeerFault;
@@ -146,6 +146,9 @@ impl ServerSession {
     fn refuse(&mut self) {
         self.phase = Phase::Refused;
         self.deadline = None;
+        // `play` holds nothing up, so what came behind it may be read already. It counts no more
+        // than what is still to come.
+        self.outputs.retain(|output| matches!(output, ServerOutput::Send(_)));
     }
 
     /// Handles the input that was held while an answer was due.

@@ -38,7 +38,8 @@ use crate::time::Instant;
 ///
 /// While a `connect` or `publish` awaits its answer, later input is held undecoded, so that nothing
 /// overtakes the answer and no media is lost; the caller should stop reading
-/// ([`is_held`](Self::is_held)). In `Refused` all input is dropped: flush the output, then close.
+/// ([`is_held`](Self::is_held)). In `Refused` all input is dropped, and with it the events that were
+/// not polled yet: flush the output, then close.
 ///
 /// After a fault, flush nothing and close.
 #[derive(Debug)]
