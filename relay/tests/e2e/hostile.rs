@@ -70,7 +70,7 @@ fn strangers_are_closed_and_counted_while_a_stream_flows() {
     let relay = strict();
     let source = Clip::Plain.frames();
     let url = relay.url("cam");
-    let mut player = Player::start(&url);
+    let player = Player::start(&url);
     relay.wait_for_role("play", 1);
     let mut publisher = publish(Clip::Plain.path(), &url, Pace::RealTime);
     let mut strangers = Vec::new();
@@ -87,7 +87,7 @@ fn strangers_are_closed_and_counted_while_a_stream_flows() {
     // At least the silent and the dripping ones; noise behind a handshake ends in many ways.
     assert!(relay.closed("handshake_timeout") >= 60.0, "{}", relay.closed("handshake_timeout"));
     publisher.succeed(LIMIT);
-    player.wait_for_frames(source.count(), LIMIT).is_all_of(&source).unwrap();
+    player.finish(LIMIT).is_all_of(&source).unwrap();
 }
 
 #[test]

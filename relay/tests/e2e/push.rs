@@ -73,11 +73,11 @@ fn dead_and_silent_upstreams_disturb_nobody() {
         .push(&nginx.url("{name}"))
         .start();
     let source = Clip::Plain.frames();
-    let mut local = Player::start(&relay.url("cam"));
+    let local = Player::start(&relay.url("cam"));
     relay.wait_for_role("play", 1);
     let upstream = Player::start(&nginx.url("cam"));
     publish(Clip::Plain.path(), &relay.url("cam"), Pace::RealTime).succeed(LIMIT);
-    local.wait_for_frames(source.count(), LIMIT).is_all_of(&source).unwrap();
+    local.finish(LIMIT).is_all_of(&source).unwrap();
     eventually("the end of the clip upstream", LIMIT, || {
         let runs = upstream.frames().run_of(&source).ok()?;
         runs.values().all(|run| run.missing_after == 0).then_some(())

@@ -114,21 +114,16 @@ impl Frames {
         Ok(runs)
     }
 
-    /// Without the audio that comes before the first video frame: a stream with video starts, for
-    /// whoever plays it, at a keyframe.
-    pub(crate) fn starting_at_keyframe(mut self) -> Self {
-        if let Some(start) = self.of("video").first().map(|frame| frame.dts)
-            && let Some(audio) = self.streams.get_mut("audio")
-        {
-            audio.retain(|frame| frame.dts >= start);
-        }
-        self
-    }
-
-    /// As [`Self::run_of`], and nothing of the source is missing at either end.
+    /// As [`Self::run_of`], and nothing of the source is missing at either end. Audio that the source
+    /// sends before its first keyframe may be: a player may start at that.
     pub(crate) fn is_all_of(&self, source: &Self) -> Result<(), String> {
+        let first_video = source.of("video").first().map(|frame| frame.dts);
         for (kind, run) in self.run_of(source)? {
-            if run.skipped_before + run.missing_after > 0 {
+            let skipped = &source.of(&kind)[..run.skipped_before];
+            let early = |frame: &Frame| {
+                kind == "audio" && first_video.is_some_and(|video| frame.dts <= video)
+            };
+            if run.missing_after > 0 || !skipped.iter().all(early) {
                 return Err(format!("{kind}: not the whole source: {run:?}"));
             }
         }
@@ -214,6 +209,19 @@ mod tests {
         assert_eq!(runs["video"].skipped_before, 1);
         assert_eq!(runs["audio"].skipped_before, 1);
         assert!(joined.is_all_of(&Frames::parse(TEXT)).is_err());
+    }
+
+    #[test]
+    fn only_audio_from_before_the_first_keyframe_may_be_missing() {
+        let source = Frames::parse(TEXT);
+        let mut late = source.clone();
+        late.streams.get_mut("audio").expect("audio").remove(0);
+        assert!(late.is_all_of(&source).is_err());
+        let early_audio = Frames::parse(&TEXT.replace("1,         10,", "1,          0,"));
+        assert_eq!(late.is_all_of(&early_audio), Ok(()));
+        let mut no_keyframe = source.clone();
+        no_keyframe.streams.get_mut("video").expect("video").remove(0);
+        assert!(no_keyframe.is_all_of(&source).is_err());
     }
 
     #[test]

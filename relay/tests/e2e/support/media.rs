@@ -93,9 +93,9 @@ impl Clip {
         path
     }
 
-    /// The checksums of its frames, from the first keyframe on.
+    /// The checksums of its frames.
     pub(crate) fn frames(self) -> Frames {
-        frames_of_file(self.path()).starting_at_keyframe()
+        frames_of_file(self.path())
     }
 }
 

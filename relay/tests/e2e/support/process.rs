@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,24 +20,33 @@ pub(crate) struct Process {
 }
 
 /// What a program printed so far.
-#[derive(Clone, Default)]
-struct Output(Arc<Mutex<Vec<u8>>>);
+struct Output {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
 
 impl Output {
     fn follow(mut source: impl Read + Send + 'static) -> Self {
-        let output = Self::default();
-        let sink = output.clone();
-        thread::spawn(move || {
+        let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let sink = bytes.clone();
+        let reader = thread::spawn(move || {
             let mut buffer = [0; 16 * 1024];
             while let Ok(count @ 1..) = source.read(&mut buffer) {
-                sink.0.lock().expect("no reader panics").extend_from_slice(&buffer[..count]);
+                sink.lock().expect("no reader panics").extend_from_slice(&buffer[..count]);
             }
         });
-        output
+        Self { bytes, reader: Some(reader) }
     }
 
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().expect("no writer panics")).into_owned()
+        String::from_utf8_lossy(&self.bytes.lock().expect("no writer panics")).into_owned()
+    }
+
+    /// Reads to the end, which comes when the program ends.
+    fn complete(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the reader does not panic");
+        }
     }
 }
 
@@ -66,9 +75,12 @@ impl Process {
         self.stderr.text()
     }
 
-    /// Its exit status, if it has ended.
+    /// Its exit status, if it has ended. All that it printed can be had then.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("a child can be waited for")
+        let status = self.child.try_wait().expect("a child can be waited for")?;
+        self.stdout.complete();
+        self.stderr.complete();
+        Some(status)
     }
 
     /// Waits for its end.
