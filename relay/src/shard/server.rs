@@ -8,7 +8,7 @@ use edgerelay_proto::session::{
     ServerSession,
 };
 
-use super::connection::{Role, Session, bounded};
+use super::connection::{Life, Role, Session, bounded};
 use super::state::{Leaving, Slot, State};
 use super::stream::{Publication, Source};
 use super::{Shard, pull};
@@ -33,6 +33,10 @@ pub(super) fn on_output(state: &mut State, shard: &Rc<Shard>, slot: Slot, output
 }
 
 fn on_event(state: &mut State, shard: &Rc<Shard>, slot: Slot, event: ServerEvent) {
+    // Whoever is being closed starts nothing more.
+    if !state.connection(slot).is_some_and(|it| matches!(it.life, Life::Open)) {
+        return;
+    }
     match event {
         ServerEvent::Media { stream_id, message } => {
             on_media(state, shard, slot, stream_id, message);
