@@ -7,5 +7,7 @@ mod pull;
 mod push;
 mod replace;
 mod scale;
+mod slow;
 mod support;
+mod timestamps;
 mod yardstick;

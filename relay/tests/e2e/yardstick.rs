@@ -25,10 +25,7 @@ fn ffmpeg_through_nginx_yields_an_unbroken_run() {
         let mut player = Player::start(&url);
         publisher.succeed(LIMIT);
         player.wait_for_frames(20, LIMIT);
-        player
-            .frames()
-            .run_of(&frames_of_file(clip.path()))
-            .unwrap_or_else(|why| panic!("{clip:?}: {why}"));
+        player.frames().run_of(&clip.frames()).unwrap_or_else(|why| panic!("{clip:?}: {why}"));
     }
 }
 

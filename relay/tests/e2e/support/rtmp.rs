@@ -14,7 +14,7 @@ use edgerelay_proto::session::{
 };
 use edgerelay_proto::time::Instant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 const CHUNK_SIZE: u32 = 65_536;
@@ -51,9 +51,12 @@ impl Peer {
     }
 
     async fn ready(url: &str, mode: ClientMode) -> io::Result<Self> {
-        let mut peer = Self::connect(url, mode).await?;
-        match peer.next_event().await? {
-            ClientEvent::Ready { .. } => Ok(peer),
+        Self::connect(url, mode).await?.until_ready().await
+    }
+
+    async fn until_ready(mut self) -> io::Result<Self> {
+        match self.next_event().await? {
+            ClientEvent::Ready { .. } => Ok(self),
             other => Err(io::Error::other(format!("{other:?} instead of ready"))),
         }
     }
@@ -62,6 +65,20 @@ impl Peer {
     pub(crate) async fn connect(url: &str, mode: ClientMode) -> io::Result<Self> {
         let url = RtmpUrl::parse(url).map_err(io::Error::other)?;
         let stream = TcpStream::connect((url.host(), url.port())).await?;
+        Self::on_stream(stream, url, mode).await
+    }
+
+    /// Plays with little room in its socket, so that the relay notices soon when it does not read.
+    pub(crate) async fn play_with_little_room(url: &str) -> io::Result<Self> {
+        let url = RtmpUrl::parse(url).map_err(io::Error::other)?;
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(16 * 1024)?;
+        let address = format!("{}:{}", url.host(), url.port());
+        let stream = socket.connect(address.parse().map_err(io::Error::other)?).await?;
+        Self::on_stream(stream, url, ClientMode::Play).await?.until_ready().await
+    }
+
+    async fn on_stream(stream: TcpStream, url: RtmpUrl, mode: ClientMode) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         let mut config = ClientConfig::new(url, mode);
         config.chunk_size = CHUNK_SIZE;

@@ -24,6 +24,7 @@ pub(crate) struct Source {
     /// Tells one publisher's messages from another's.
     publisher: u32,
     number: u64,
+    first_timestamp: u32,
     message_bytes: usize,
     filler: Bytes,
 }
@@ -32,7 +33,13 @@ impl Source {
     /// Messages of `message_bytes` each, marked as `publisher`'s.
     pub(crate) fn new(publisher: u32, message_bytes: usize) -> Self {
         let filler: Vec<u8> = (0..message_bytes).map(|index| (index * 31 % 251) as u8).collect();
-        Self { publisher, number: 0, message_bytes, filler: filler.into() }
+        Self { publisher, number: 0, first_timestamp: 0, message_bytes, filler: filler.into() }
+    }
+
+    /// The same with timestamps from `first` on, modulo 2³².
+    pub(crate) fn starting_at(mut self, first: u32) -> Self {
+        self.first_timestamp = first;
+        self
     }
 
     /// The decoder configurations.
@@ -66,8 +73,8 @@ impl Source {
         body.put_u32(self.publisher);
         body.put_u64(number);
         body.put_slice(&self.filler);
-        let timestamp = u32::try_from(number).expect("a short test") * STEP_MS;
-        message(kind, timestamp, body.freeze())
+        let passed = u32::try_from(number).expect("a short test") * STEP_MS;
+        message(kind, self.first_timestamp.wrapping_add(passed), body.freeze())
     }
 }
 
@@ -96,7 +103,9 @@ pub(crate) struct Sink {
 impl Sink {
     /// Looks at one received message.
     pub(crate) fn take(&mut self, message: &MediaMessage) {
-        if message.timestamp < self.last_timestamp {
+        // Time is a circle: half of it lies ahead.
+        let step = message.timestamp.wrapping_sub(self.last_timestamp);
+        if self.received > 0 && step > u32::MAX / 2 {
             self.steps_back += 1;
         }
         self.last_timestamp = message.timestamp;
