@@ -1,5 +1,6 @@
 //! End-to-end tests: the built relay between other people's encoders, players and servers.
 
+mod churn;
 mod hostile;
 mod lifecycle;
 mod publish_play;

@@ -1,0 +1,136 @@
+//! Clients that come and go: names are free again, and nothing is left behind.
+
+use std::time::Duration;
+
+use edgerelay_proto::session::{ClientEvent, ClientMode};
+
+use crate::support::machine;
+use crate::support::relay::{Relay, Settings};
+use crate::support::rtmp::{Peer, block_on};
+use crate::support::synthetic::Source;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// How a client goes.
+#[derive(Clone, Copy)]
+enum Leaving {
+    Politely,
+    Abruptly,
+}
+
+/// Publishes and plays a stream once, and leaves.
+async fn visit(url: &str, leaving: Leaving) {
+    let mut publisher = Peer::publish(url).await.expect("the name is free");
+    for message in Source::head() {
+        publisher.send(&message).await.expect("the relay reads");
+    }
+    let mut source = Source::new(1, 3_000);
+    for _ in 0..10 {
+        publisher.send(&source.next_message()).await.expect("the relay reads");
+    }
+    let mut player = Peer::play(url).await.expect("plays");
+    while !matches!(player.next_event_within(LIMIT).await, Ok(ClientEvent::Media(_))) {}
+    if matches!(leaving, Leaving::Politely) {
+        player.close().await.expect("closes");
+        publisher.close().await.expect("closes");
+    }
+}
+
+fn wait_until_empty(relay: &Relay) {
+    relay.wait_for_streams(0);
+    for role in ["idle", "publish", "play"] {
+        relay.wait_for_role(role, 0);
+    }
+}
+
+#[test]
+fn three_hundred_visits_leave_nothing_behind() {
+    let _machine = machine::shared();
+    let relay = Settings::new().app("on_duplicate_publish = \"replace\"").start();
+    let visits = |count: u32| {
+        block_on(async {
+            for number in 0..count {
+                let leaving = if number % 2 == 0 { Leaving::Politely } else { Leaving::Abruptly };
+                visit(&relay.url(&format!("cam{}", number % 7)), leaving).await;
+            }
+        });
+        wait_until_empty(&relay);
+    };
+    // The first ones fill pools and buffers that stay.
+    visits(60);
+    let files = relay.metric("process_open_fds", &[]);
+    let memory = relay.metric("process_resident_memory_bytes", &[]);
+    visits(300);
+    let files_after =
+        relay.wait_for_metric("process_open_fds", &[], LIMIT, |now| now <= files + 1.0);
+    let grown = relay.metric("process_resident_memory_bytes", &[]) - memory;
+    assert!(grown < 16e6, "{grown} bytes of memory, {files} then {files_after} open files");
+}
+
+#[test]
+fn an_unknown_application_is_refused_by_name() {
+    let _machine = machine::shared();
+    let relay = Relay::start();
+    let url = format!("rtmp://{}/nowhere/cam", relay.address());
+    for mode in [ClientMode::Publish, ClientMode::Play] {
+        block_on(async {
+            let mut peer = Peer::connect(&url, mode).await.expect("connects");
+            match peer.next_event_within(LIMIT).await {
+                Ok(ClientEvent::Rejected { code, .. }) => {
+                    assert_eq!(code, "NetConnection.Connect.Rejected");
+                }
+                other => panic!("{other:?} instead of a refusal"),
+            }
+            assert!(peer.is_closed_within(LIMIT).await);
+        });
+    }
+}
+
+#[test]
+fn a_player_of_nothing_is_told_so_in_time() {
+    let _machine = machine::shared();
+    let relay = Settings::new().rtmp("play_wait_timeout = \"1s\"").start();
+    block_on(async {
+        let mut player = Peer::connect(&relay.url("nothing"), ClientMode::Play).await.unwrap();
+        let code = loop {
+            match player.next_event_within(LIMIT).await {
+                Ok(ClientEvent::Rejected { code, .. }) => break code,
+                Ok(_) => {}
+                Err(error) => panic!("{error} instead of a refusal"),
+            }
+        };
+        assert_eq!(code, "NetStream.Play.StreamNotFound");
+        assert!(player.is_closed_within(LIMIT).await);
+    });
+    relay.wait_for_role("play", 0);
+    assert_eq!(relay.closed("play_wait_timeout"), 1.0);
+}
+
+#[test]
+fn a_publisher_that_falls_silent_is_closed() {
+    let _machine = machine::shared();
+    let relay = Settings::new().rtmp("publish_idle_timeout = \"1s\"").start();
+    block_on(async {
+        let mut publisher = Peer::publish(&relay.url("cam")).await.expect("accepted");
+        publisher.send(&Source::head()[0]).await.expect("the relay reads");
+        assert!(publisher.is_closed_within(LIMIT).await);
+    });
+    assert_eq!(relay.closed("publish_idle"), 1.0);
+    relay.wait_for_streams(0);
+}
+
+#[test]
+fn one_address_has_its_share_of_connections_and_no_more() {
+    let _machine = machine::shared();
+    let relay = Settings::new().rtmp("connections_per_ip_max = 4").start();
+    block_on(async {
+        let mut held = Vec::new();
+        for number in 0..4 {
+            held.push(Peer::publish(&relay.url(&format!("cam{number}"))).await.expect("accepted"));
+        }
+        assert!(Peer::publish(&relay.url("fifth")).await.is_err(), "turned away");
+        held.pop().expect("held").close().await.expect("closes");
+        relay.wait_for_role("publish", 3);
+        Peer::publish(&relay.url("fifth")).await.expect("there is room again");
+    });
+}
