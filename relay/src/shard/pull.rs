@@ -1,6 +1,6 @@
 //! Pulls: a stream that is played here and published elsewhere is fetched from the first of its
 //! application's origins that has it. A pull holds the stream's name as a publisher does, and gives
-//! way to a real one.
+//! way to a real one where the application lets publishers be replaced.
 
 use std::rc::Rc;
 
