@@ -22,16 +22,12 @@ fn on_event(state: &mut State, shard: &Rc<Shard>, slot: Slot, event: ClientEvent
     match event {
         ClientEvent::Ready { stream_id } => on_ready(state, shard, slot, stream_id),
         ClientEvent::Media(message) => {
-            let now = shard.now();
             let Some(connection) = state.connection(slot) else { return };
             let Role::Pull { stream } = connection.role else { return };
-            connection.last_media = now;
             // Some origins accept a play of what they do not have: the stream is there when its
             // first message is.
             state.resume_pull(shard, stream, slot.id);
-            shard.counters.payload_bytes_in.add(message.payload.len() as u64);
-            shard.counters.frames_in.add(1);
-            state.append(shard, stream, message);
+            state.receive_media(shard, slot, stream, message);
         }
         ClientEvent::Rejected { code, description } => {
             tracing::warn!(connection = %slot.id, code, description, "the far side refused");

@@ -112,16 +112,11 @@ fn on_media(
     stream_id: u32,
     message: MediaMessage,
 ) {
-    let now = shard.now();
     let Some(connection) = state.connection(slot) else { return };
     let Role::Publisher { stream, stream_id: own } = connection.role else { return };
-    if own != stream_id {
-        return;
+    if own == stream_id {
+        state.receive_media(shard, slot, stream, message);
     }
-    connection.last_media = now;
-    shard.counters.payload_bytes_in.add(message.payload.len() as u64);
-    shard.counters.frames_in.add(1);
-    state.append(shard, stream, message);
 }
 
 fn on_connect(state: &mut State, shard: &Rc<Shard>, slot: Slot, request: &ConnectRequest) {

@@ -300,6 +300,23 @@ impl State {
         shard.urgent.notify_one();
     }
 
+    /// A message from the connection that publishes here or is pulled from.
+    pub(super) fn receive_media(
+        &mut self,
+        shard: &Shard,
+        slot: Slot,
+        stream: StreamSlot,
+        message: MediaMessage,
+    ) {
+        let now = shard.now();
+        if let Some(connection) = self.connection(slot) {
+            connection.last_media = now;
+        }
+        shard.counters.payload_bytes_in.add(message.payload.len() as u64);
+        shard.counters.frames_in.add(1);
+        self.append(shard, stream, message);
+    }
+
     /// A message of the publication, from a connection here or from the stream's home.
     pub(super) fn append(&mut self, shard: &Shard, slot: StreamSlot, message: MediaMessage) {
         let Some(entry) = self.streams.get_mut(slot) else { return };
