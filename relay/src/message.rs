@@ -19,6 +19,8 @@ pub enum ShardMessage {
         stream: StreamKey,
         /// Which publication of the stream, so that frames of a replaced one are dropped.
         epoch: u64,
+        /// The merge window they may have waited at home: it counts for this shard's.
+        waited: Duration,
         /// The frames.
         batch: Vec<MediaMessage>,
     },

@@ -4,28 +4,70 @@ use std::time::Duration;
 
 use crate::config::MergeWindow;
 
-/// A shard less busy than this sends at once.
-const SPARE_BUSY: f32 = 0.5;
-/// At this much and more, frames wait for the whole window.
-const FULL_BUSY: f32 = 0.9;
-/// A shorter window than this saves no send and costs a timer.
-const WINDOW_MIN: Duration = Duration::from_millis(1);
+/// A shard less busy than this lets the window shrink.
+const SPARE_BUSY: f32 = 0.45;
+/// Above this the window grows.
+const FULL_BUSY: f32 = 0.70;
+/// Above this it grows as fast as it may.
+const OVERFULL_BUSY: f32 = 0.90;
+/// What a growing window starts at; a shrinking one that is below it is gone. A shorter one saves
+/// no send and costs a timer.
+const WINDOW_MIN: Duration = Duration::from_millis(4);
+/// The growth from one look to the next, when full and when overfull.
+const GROWTH: f32 = 1.25;
+/// See [`GROWTH`].
+const GROWTH_MAX: f32 = 2.0;
+/// The shrinking from one look to the next.
+const DECAY: f32 = 0.85;
 
-/// How long to wait: `busy` is the shard's share of time at work, 0 to 1.
+/// Sets the merge window by the load of the shard.
 ///
-/// With [`MergeWindow::Auto`] it is nothing below one half, then grows in a straight line to `max`
-/// at nine tenths: the number of sends a second is what a shard spends its time on.
-#[must_use]
-pub fn merge_window(setting: MergeWindow, busy: f32, max: Duration) -> Duration {
-    match setting {
-        MergeWindow::Fixed(window) => window,
-        MergeWindow::Auto => {
-            let share = (busy - SPARE_BUSY) / (FULL_BUSY - SPARE_BUSY);
-            // A busy share that is no number counts as idle.
-            let share = if share > 0.0 { share.min(1.0) } else { 0.0 };
-            let window = max.mul_f32(share);
-            if window < WINDOW_MIN { Duration::ZERO } else { window.min(max) }
+/// With [`MergeWindow::Auto`] there is none while the shard has time to spare. The number of sends
+/// a second is what a shard spends its time on, so a full shard's window grows until it is full no
+/// more, and then stays: it shrinks only once the load has gone well below, or the two would chase
+/// each other.
+#[derive(Clone, Debug)]
+pub struct MergePolicy {
+    setting: MergeWindow,
+    max: Duration,
+    window: Duration,
+}
+
+impl MergePolicy {
+    /// The policy of an unloaded shard; `max` is what [`MergeWindow::Auto`] may grow to.
+    #[must_use]
+    pub const fn new(setting: MergeWindow, max: Duration) -> Self {
+        let window = match setting {
+            MergeWindow::Fixed(window) => window,
+            MergeWindow::Auto => Duration::ZERO,
+        };
+        Self { setting, max, window }
+    }
+
+    /// The window in force.
+    #[must_use]
+    pub const fn window(&self) -> Duration {
+        self.window
+    }
+
+    /// A look at the load, several times a second: `busy` is the shard's share of time at work, 0
+    /// to 1. The window from now on.
+    pub fn on_load(&mut self, busy: f32) -> Duration {
+        if self.setting == MergeWindow::Auto {
+            let grown = |factor| self.window.max(WINDOW_MIN).mul_f32(factor).min(self.max);
+            self.window = if busy > OVERFULL_BUSY {
+                grown(GROWTH_MAX)
+            } else if busy > FULL_BUSY {
+                grown(GROWTH)
+            } else if busy < SPARE_BUSY {
+                let shrunk = self.window.mul_f32(DECAY);
+                if shrunk < WINDOW_MIN { Duration::ZERO } else { shrunk }
+            } else {
+                // No number is no news.
+                self.window
+            };
         }
+        self.window
     }
 }
 
@@ -37,35 +79,67 @@ mod tests {
 
     const MAX: Duration = Duration::from_millis(100);
 
+    fn auto(window_ms: u64) -> MergePolicy {
+        let window = Duration::from_millis(window_ms);
+        MergePolicy { setting: MergeWindow::Auto, max: MAX, window }
+    }
+
+    fn after(mut policy: MergePolicy, looks: usize, busy: f32) -> Duration {
+        for _ in 0..looks {
+            policy.on_load(busy);
+        }
+        policy.window()
+    }
+
     #[test]
     fn a_shard_with_time_to_spare_does_not_wait() {
-        for busy in [0.0, 0.2, 0.5, -1.0, f32::NAN] {
-            assert_eq!(merge_window(MergeWindow::Auto, busy, MAX), Duration::ZERO);
+        for busy in [0.0, 0.2, 0.6, -1.0, f32::NAN] {
+            let policy = MergePolicy::new(MergeWindow::Auto, MAX);
+            assert_eq!(after(policy, 10, busy), Duration::ZERO, "{busy}");
         }
     }
 
     #[test]
-    fn a_full_shard_waits_for_the_whole_window() {
-        for busy in [0.9, 1.0, 7.0, f32::INFINITY] {
-            assert_eq!(merge_window(MergeWindow::Auto, busy, MAX), MAX);
+    fn a_full_shard_waits_for_the_whole_window_within_two_seconds() {
+        for busy in [0.95, 1.0, f32::INFINITY] {
+            assert_eq!(after(auto(0), 10, busy), MAX, "{busy}");
         }
-        let half = merge_window(MergeWindow::Auto, 0.7, MAX);
-        assert!((49..=51).contains(&half.as_millis()), "{half:?}");
+        assert_eq!(after(auto(0), 20, 0.8), MAX);
+    }
+
+    #[test]
+    fn a_window_stays_while_the_load_is_between_the_marks() {
+        assert_eq!(after(auto(40), 100, 0.5), Duration::from_millis(40));
+        assert_eq!(after(auto(40), 100, 0.69), Duration::from_millis(40));
+    }
+
+    #[test]
+    fn the_window_is_gone_when_the_load_is() {
+        assert_eq!(after(auto(100), 25, 0.1), Duration::ZERO);
     }
 
     #[test]
     fn a_fixed_window_is_used_as_it_is() {
         let window = Duration::from_millis(250);
-        assert_eq!(merge_window(MergeWindow::Fixed(window), 0.0, MAX), window);
+        assert_eq!(after(MergePolicy::new(MergeWindow::Fixed(window), MAX), 10, 1.0), window);
     }
 
     proptest! {
         #[test]
-        fn the_window_never_shrinks_as_the_shard_fills(a in 0.0_f32..1.2, b in 0.0_f32..1.2) {
+        fn more_load_never_makes_a_shorter_window(
+            window in 0_u64..=100, a in 0.0_f32..1.2, b in 0.0_f32..1.2,
+        ) {
             let (less, more) = if a < b { (a, b) } else { (b, a) };
-            let short = merge_window(MergeWindow::Auto, less, MAX);
-            let long = merge_window(MergeWindow::Auto, more, MAX);
+            let short = after(auto(window), 1, less);
+            let long = after(auto(window), 1, more);
             prop_assert!(short <= long && long <= MAX);
+        }
+
+        #[test]
+        fn the_window_moves_by_no_more_than_a_factor_of_two(window in 8_u64..=100, busy: f32) {
+            let before = Duration::from_millis(window);
+            let after = after(auto(window), 1, busy);
+            prop_assert!(before.mul_f32(0.5) <= after && after <= before.mul_f32(2.01));
         }
     }
 }

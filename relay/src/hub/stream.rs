@@ -370,6 +370,12 @@ impl Stream {
         idle.map(|(key, _)| key)
     }
 
+    /// Whether a subscriber waits for a frame to start at.
+    #[must_use]
+    pub const fn is_keyframe_awaited(&self) -> bool {
+        self.subscribers.joining() > 0
+    }
+
     /// How many subscribers there are.
     #[must_use]
     pub fn subscribers_len(&self) -> usize {

@@ -54,3 +54,15 @@ pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Clients' own words kept for display.
 pub(super) const IDENTITY_BYTES_MAX: usize = 256;
+
+/// How often the shard's load is measured, and the merge window with it.
+pub(super) const LOAD_PERIOD: Duration = Duration::from_millis(200);
+
+/// The part of a merge window in which what a step's readers bring goes out at once.
+pub(super) const STEP_GRACE_SHARE: u32 = 4;
+/// See [`STEP_GRACE_SHARE`].
+pub(super) const STEP_GRACE_MAX: Duration = Duration::from_millis(10);
+
+/// A publisher that brings more than this in a merge window is read on without a pause: well below
+/// what any socket takes in unread, so that no publisher is ever held up.
+pub(super) const STEP_READ_BYTES_MAX: usize = 32 << 10;

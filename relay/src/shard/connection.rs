@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio_uring::net::TcpStream;
 
 use super::Shard;
-use super::bounds::IDENTITY_BYTES_MAX;
+use super::bounds::{IDENTITY_BYTES_MAX, STEP_READ_BYTES_MAX};
 use super::state::{Slot, StreamSlot};
 use crate::hub::subscriber::SubscriberKey;
 use crate::id::ConnectionId;
@@ -193,13 +193,22 @@ impl Connection {
 pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
     let mut buffer = ReceiveBuffer::small();
     let mut class = ReceiveClass::Small;
+    let mut step = shard.last_step();
+    let mut bytes_since_step = 0;
     loop {
         let wanted = match buffer.read(&socket).await {
             Ok(input) if input.is_empty() => {
                 shard.on_ended(slot, None);
                 break;
             }
-            Ok(input) => shard.on_input(slot, input),
+            Ok(input) => {
+                if step != shard.last_step() {
+                    step = shard.last_step();
+                    bytes_since_step = 0;
+                }
+                bytes_since_step += input.len();
+                shard.on_input(slot, input)
+            }
             Err(error) => {
                 shard.on_ended(slot, Some(&error));
                 break;
@@ -211,6 +220,9 @@ pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
                 ReceiveClass::Slab => buffer.become_slab(),
             }
             class = wanted;
+        }
+        if class == ReceiveClass::Slab && bytes_since_step < STEP_READ_BYTES_MAX {
+            shard.until_read(slot).await;
         }
     }
 }

@@ -2,7 +2,6 @@
 //! same place, and submits the sends of a turn with one system call.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use edgerelay_uring::{Completion, RingWaiter, SendBatch};
 
@@ -11,28 +10,13 @@ use super::bounds::{SEND_BYTES_MAX, SEND_IOVECS_MAX};
 use super::connection::{InFlight, Life, Role, Session};
 use super::state::{Slot, State, StreamSlot};
 use crate::hub::egress::Segment;
-use crate::hub::merge::merge_window;
 use crate::telemetry::CloseReason;
 
-/// Sends what there is, turn by turn. Frames wait for the merge window; whatever is urgent ends
-/// the wait.
+/// Sends what is urgent, turn by turn. Whoever has read something already, before this task's turn
+/// came, is sent together.
 pub(super) async fn run(shard: Rc<Shard>) {
     loop {
-        tokio::select! {
-            () = shard.urgent.notified() => {}
-            () = shard.news.notified() => {
-                let window = shard.merge_window();
-                if window > Duration::ZERO {
-                    tokio::select! {
-                        () = shard.urgent.notified() => {}
-                        () = tokio::time::sleep(window) => {}
-                    }
-                } else {
-                    // Whoever else has read something this turn goes first.
-                    tokio::task::yield_now().await;
-                }
-            }
-        }
+        shard.urgent.notified().await;
         shard.turn();
     }
 }
@@ -45,18 +29,9 @@ pub(super) async fn reap(shard: Rc<Shard>, ring: RingWaiter) {
 }
 
 impl Shard {
-    fn merge_window(&self) -> Duration {
-        let rtmp = &self.config.rtmp;
-        let busy = self.state.borrow().busy;
-        let window = merge_window(rtmp.merge_window, busy, rtmp.merge_window_max);
-        let micros = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
-        self.counters.merge_window_micros.set(micros);
-        window
-    }
-
     /// One turn: completions, then whoever can be sent something, then one submission; again while
     /// the sends complete at once, as they do into an empty socket buffer.
-    fn turn(self: &Rc<Self>) {
+    pub(super) fn turn(self: &Rc<Self>) {
         let mut state = self.state.borrow_mut();
         state.hand_over_all(self);
         loop {

@@ -11,6 +11,7 @@ use super::bounds::{HANDOVER_FRAMES_MAX, MAILBOX_RESERVED};
 use super::state::{Leaving, State, StreamSlot};
 use super::stream::{Publication, Source};
 use super::{Shard, timers};
+use crate::hub::stream::Appended;
 use crate::id::{ConnectionId, ShardId, StreamKey};
 use crate::message::ShardMessage;
 use crate::telemetry::CloseReason;
@@ -57,8 +58,18 @@ impl Shard {
     fn on_message(self: &Rc<Self>, message: ShardMessage) {
         let mut state = self.state.borrow_mut();
         match message {
-            ShardMessage::Media { stream, epoch, batch } => {
-                state.on_media(self, &stream, epoch, batch);
+            ShardMessage::Media { stream, epoch, waited, batch } => {
+                let now = self.now();
+                let Some(slot) = state.remote_stream(&stream, epoch) else { return };
+                let mut urgent = waited >= self.pace.window();
+                for message in batch {
+                    urgent |= state.append(now, slot, message) == Appended::Urgent;
+                }
+                if urgent {
+                    self.urgent.notify_one();
+                } else {
+                    self.on_frames(now);
+                }
             }
             ShardMessage::Published { stream, epoch, backlog } => {
                 state.on_published(self, &stream, epoch, backlog);
@@ -102,19 +113,6 @@ impl State {
         (publication.epoch == epoch && publication.source == Source::Remote).then_some(slot)
     }
 
-    fn on_media(
-        &mut self,
-        shard: &Rc<Shard>,
-        stream: &StreamKey,
-        epoch: u64,
-        batch: Vec<MediaMessage>,
-    ) {
-        let Some(slot) = self.remote_stream(stream, epoch) else { return };
-        for message in batch {
-            self.append(shard, slot, message);
-        }
-    }
-
     fn on_published(
         &mut self,
         shard: &Rc<Shard>,
@@ -136,9 +134,11 @@ impl State {
                 self.begin_publication(shard, slot, publication);
             }
         }
+        let now = shard.now();
         for message in backlog {
-            self.append(shard, slot, message);
+            self.append(now, slot, message);
         }
+        shard.urgent.notify_one();
     }
 
     fn on_interest(&mut self, shard: &Rc<Shard>, stream: &StreamKey, from: ShardId) {
@@ -187,6 +187,7 @@ impl State {
         entry.handover_listed = false;
         let mut gathered = std::mem::take(&mut entry.outbox);
         let Some(Publication { epoch, .. }) = entry.publication else { return };
+        let waited = shard.pace.window();
         let has_keyframe = gathered.iter().any(is_keyframe);
         for remote in &mut entry.remotes {
             let Some(mailbox) = shard.peers.get(usize::from(remote.shard.0)) else { continue };
@@ -206,7 +207,7 @@ impl State {
                 for batch in gathered.chunks(HANDOVER_FRAMES_MAX) {
                     let stream = entry.key.clone();
                     let batch = batch.to_vec();
-                    shard.post(remote.shard, ShardMessage::Media { stream, epoch, batch });
+                    shard.post(remote.shard, ShardMessage::Media { stream, epoch, waited, batch });
                 }
             }
         }

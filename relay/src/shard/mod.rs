@@ -10,6 +10,7 @@ mod client;
 mod connection;
 mod egress;
 mod mailbox;
+mod pace;
 mod pull;
 mod push;
 mod server;
@@ -31,6 +32,7 @@ use edgerelay_uring::SendRing;
 use tokio::sync::{Notify, mpsc};
 
 use self::bounds::RING_ENTRIES;
+use self::pace::Pace;
 use self::state::State;
 use crate::config::Config;
 use crate::hub::admission::Admission;
@@ -98,7 +100,7 @@ fn run(setup: ShardSetup) -> io::Result<()> {
             started: std::time::Instant::now(),
             state: RefCell::new(State::new(ring)),
             urgent: Notify::new(),
-            news: Notify::new(),
+            pace: Pace::new(),
             done: Notify::new(),
             listeners: RefCell::default(),
             draining: Cell::new(false),
@@ -106,6 +108,7 @@ fn run(setup: ShardSetup) -> io::Result<()> {
         accept::start(&shard, listeners);
         tokio_uring::spawn(egress::run(Rc::clone(&shard)));
         tokio_uring::spawn(egress::reap(Rc::clone(&shard), ready));
+        tokio_uring::spawn(pace::run(Rc::clone(&shard)));
         tokio_uring::spawn(mailbox::run(Rc::clone(&shard), mailbox));
         tokio_uring::spawn(timers::run(Rc::clone(&shard)));
         shard.commons.readiness.on_shard_up();
@@ -134,8 +137,7 @@ pub(super) struct Shard {
     state: RefCell<State>,
     /// Something is to be sent at once.
     urgent: Notify,
-    /// Frames are to be sent, when the merge window is over.
-    news: Notify,
+    pace: Pace,
     /// The shard is to end.
     done: Notify,
     listeners: RefCell<Vec<Rc<tokio_uring::net::TcpListener>>>,

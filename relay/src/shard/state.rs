@@ -54,8 +54,6 @@ pub(super) struct State {
     pub(super) connections_made: u64,
     /// Kept for its capacity.
     pub(super) completed: Vec<edgerelay_uring::Completion>,
-    /// The share of the last second that the shard's thread ran.
-    pub(super) busy: f32,
 }
 
 impl State {
@@ -72,7 +70,6 @@ impl State {
             deadlines: BinaryHeap::new(),
             connections_made: 0,
             completed: Vec::new(),
-            busy: 0.0,
         }
     }
 

@@ -314,12 +314,21 @@ impl State {
         }
         shard.counters.payload_bytes_in.add(message.payload.len() as u64);
         shard.counters.frames_in.add(1);
-        self.append(shard, stream, message);
+        match self.append(now, stream, message) {
+            Appended::Urgent => shard.urgent.notify_one(),
+            Appended::Relayed => shard.on_frames(now),
+            Appended::Withheld | Appended::Unpublished => {}
+        }
     }
 
     /// A message of the publication, from a connection here or from the stream's home.
-    pub(super) fn append(&mut self, shard: &Shard, slot: StreamSlot, message: MediaMessage) {
-        let Some(entry) = self.streams.get_mut(slot) else { return };
+    pub(super) fn append(
+        &mut self,
+        now: Instant,
+        slot: StreamSlot,
+        message: MediaMessage,
+    ) -> Appended {
+        let Some(entry) = self.streams.get_mut(slot) else { return Appended::Unpublished };
         if !entry.remotes.is_empty() {
             entry.outbox.push(message.clone());
             if !std::mem::replace(&mut entry.handover_listed, true) {
@@ -327,15 +336,11 @@ impl State {
             }
         }
         entry.forget_batches();
-        let appended = entry.stream.append(shard.now(), message);
+        let appended = entry.stream.append(now, message);
         if !std::mem::replace(&mut entry.listed, true) {
             self.streams_listed.push(slot);
         }
-        match appended {
-            Appended::Urgent => shard.urgent.notify_one(),
-            Appended::Relayed => shard.news.notify_one(),
-            Appended::Withheld | Appended::Unpublished => {}
-        }
+        appended
     }
 
     pub(super) fn remove_waiting(&mut self, stream: StreamSlot, slot: Slot) {

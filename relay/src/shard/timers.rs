@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use edgerelay_proto::time::Instant;
 
-use super::bounds::{PULL_IDLE, SWEEP, TICK};
+use super::bounds::{LOAD_PERIOD, PULL_IDLE, SWEEP, TICK};
 use super::connection::{Life, Role, Session};
 use super::state::{Slot, State};
 use super::{Shard, accept};
+use crate::hub::merge::MergePolicy;
 use crate::telemetry::CloseReason;
 
 /// Looks at what is due, tick by tick.
@@ -18,19 +19,27 @@ pub(super) async fn run(shard: Rc<Shard>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut swept = shard.now();
+    let mut measured = swept;
     let mut cpu = thread_cpu();
+    let mut merging =
+        MergePolicy::new(shard.config.rtmp.merge_window, shard.config.rtmp.merge_window_max);
+    shard.set_merge_window(merging.window());
     loop {
         interval.tick().await;
         shard.counters.heartbeats.add(1);
         let now = shard.now();
         let mut state = shard.state.borrow_mut();
         state.on_deadlines(&shard, now);
-        let since = now.saturating_since(swept);
-        if since >= SWEEP {
+        let span = now.saturating_since(measured);
+        if span >= LOAD_PERIOD {
             let used = thread_cpu();
-            state.busy = used.saturating_sub(cpu).as_secs_f32() / since.as_secs_f32();
-            shard.counters.busy_permille.set((state.busy * 1000.0) as u64);
+            let busy = used.saturating_sub(cpu).as_secs_f32() / span.as_secs_f32();
+            shard.counters.busy_permille.set((busy * 1000.0) as u64);
+            shard.set_merge_window(merging.on_load(busy));
             cpu = used;
+            measured = now;
+        }
+        if now.saturating_since(swept) >= SWEEP {
             swept = now;
             state.sweep(&shard, now);
         }

@@ -1,0 +1,182 @@
+//! When a shard reads and sends: at once while it has time to spare; in steps of the merge window
+//! when it has not, so that each publisher is read, and each subscriber sent to, once a step.
+//!
+//! Owns the window and the clock of the steps. What is read and sent is decided elsewhere.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use edgerelay_proto::time::Instant;
+use tokio::sync::Notify;
+
+use super::Shard;
+use super::bounds::{STEP_GRACE_MAX, STEP_GRACE_SHARE};
+use super::state::{Slot, State};
+
+/// The steps of one shard.
+#[derive(Debug)]
+pub(super) struct Pace {
+    window: Cell<Duration>,
+    stepped: Cell<Instant>,
+    /// Frames that come until then are what the last step's readers waited for.
+    fresh_until: Cell<Instant>,
+    /// Somebody waits for the next step.
+    wanted: Notify,
+    /// Readers that wait for it.
+    readers: Notify,
+}
+
+/// What is to be done with frames that just came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Going {
+    AtOnce,
+    WithNextStep,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self {
+            window: Cell::new(Duration::ZERO),
+            stepped: Cell::new(Instant::EPOCH),
+            fresh_until: Cell::new(Instant::EPOCH),
+            wanted: Notify::new(),
+            readers: Notify::new(),
+        }
+    }
+
+    /// How long frames wait at most; nothing when they do not wait.
+    pub(super) const fn window(&self) -> Duration {
+        self.window.get()
+    }
+
+    fn set_window(&self, window: Duration) {
+        self.window.set(window);
+        if window.is_zero() {
+            self.readers.notify_waiters();
+        }
+    }
+
+    fn next_step(&self) -> Instant {
+        self.stepped.get() + self.window.get()
+    }
+
+    fn step(&self, now: Instant) {
+        self.stepped.set(now);
+        self.fresh_until.set(now + (self.window.get() / STEP_GRACE_SHARE).min(STEP_GRACE_MAX));
+        self.readers.notify_waiters();
+    }
+
+    /// Frames that come after a quiet time go at once, and those behind them wait.
+    fn on_frames(&self, now: Instant) -> Going {
+        if self.window.get().is_zero() || now < self.fresh_until.get() {
+            Going::AtOnce
+        } else if now >= self.next_step() {
+            self.stepped.set(now);
+            self.readers.notify_waiters();
+            Going::AtOnce
+        } else {
+            Going::WithNextStep
+        }
+    }
+}
+
+/// Makes the steps that are wanted.
+pub(super) async fn run(shard: Rc<Shard>) {
+    let pace = &shard.pace;
+    loop {
+        pace.wanted.notified().await;
+        tokio::time::sleep(pace.next_step().saturating_since(shard.now())).await;
+        pace.step(shard.now());
+        shard.turn();
+    }
+}
+
+impl Shard {
+    /// How long frames may wait from now on.
+    pub(super) fn set_merge_window(&self, window: Duration) {
+        self.pace.set_window(window);
+        let micros = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
+        self.counters.merge_window_micros.set(micros);
+    }
+
+    /// When the last step was.
+    pub(super) const fn last_step(&self) -> Instant {
+        self.pace.stepped.get()
+    }
+
+    /// Frames came: they go out at once or with the next step.
+    pub(super) fn on_frames(&self, now: Instant) {
+        match self.pace.on_frames(now) {
+            Going::AtOnce => self.urgent.notify_one(),
+            Going::WithNextStep => self.pace.wanted.notify_one(),
+        }
+    }
+
+    /// Waits until the publisher is to be read again: until the next step, unless there is no merge
+    /// window or a subscriber waits for the stream's next keyframe.
+    pub(super) async fn until_read(&self, slot: Slot) {
+        if self.pace.window().is_zero() || self.state.borrow_mut().is_keyframe_awaited(slot) {
+            return;
+        }
+        let step = self.pace.readers.notified();
+        self.pace.wanted.notify_one();
+        step.await;
+    }
+}
+
+impl State {
+    fn is_keyframe_awaited(&mut self, slot: Slot) -> bool {
+        let stream = self.connection(slot).and_then(|connection| connection.role.stream());
+        stream
+            .and_then(|stream| self.streams.get(stream))
+            .is_some_and(|entry| entry.stream.is_keyframe_awaited())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_micros(millis * 1000)
+    }
+
+    fn pace(window_ms: u64) -> Pace {
+        let pace = Pace::new();
+        pace.set_window(Duration::from_millis(window_ms));
+        pace.stepped.set(at(1000));
+        pace
+    }
+
+    #[test]
+    fn without_a_window_nothing_waits() {
+        let pace = pace(0);
+        assert_eq!(pace.on_frames(at(1000)), Going::AtOnce);
+        assert_eq!(pace.on_frames(at(1001)), Going::AtOnce);
+    }
+
+    #[test]
+    fn frames_wait_for_the_next_step() {
+        let pace = pace(40);
+        assert_eq!(pace.on_frames(at(1001)), Going::WithNextStep);
+        assert_eq!(pace.on_frames(at(1039)), Going::WithNextStep);
+        assert_eq!(pace.next_step(), at(1040));
+    }
+
+    #[test]
+    fn frames_read_in_a_step_do_not_wait_for_another() {
+        let pace = pace(40);
+        pace.step(at(1040));
+        assert_eq!(pace.on_frames(at(1045)), Going::AtOnce);
+        assert_eq!(pace.on_frames(at(1060)), Going::WithNextStep);
+    }
+
+    #[test]
+    fn frames_after_a_quiet_time_go_at_once_and_open_a_window() {
+        let pace = pace(40);
+        assert_eq!(pace.on_frames(at(9000)), Going::AtOnce);
+        assert_eq!(pace.on_frames(at(9001)), Going::WithNextStep);
+        assert_eq!(pace.next_step(), at(9040));
+    }
+}
