@@ -2,11 +2,18 @@
 //!
 //! Two sizes: small for players and idle connections, who send little, and
 //! slabs for publishers, whose payload is then sliced and never copied.
+//!
+//! Two ways to read: when the socket says that there is something, which
+//! holds no memory while it waits; or by an operation on the ring, many of
+//! which cost one system call when they are submitted together.
 
-use std::io;
+use std::io::{self, ErrorKind};
 
 use bytes::{Bytes, BytesMut};
 use tokio_uring::net::TcpStream;
+
+use crate::readable::ReadableStream;
+use crate::socket::socket_ref;
 
 /// A small buffer: all that an idle player costs.
 pub const SMALL_BYTES: usize = 1024;
@@ -28,6 +35,8 @@ pub struct ReceiveBuffer {
     size: Size,
     // Empty (len 0) between reads: what was read is split off and frozen.
     room: BytesMut,
+    // The last read left something in the socket.
+    more: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +48,7 @@ enum Size {
 impl ReceiveBuffer {
     /// A buffer for a connection not known to publish.
     pub fn small() -> Self {
-        Self { size: Size::Small, room: BytesMut::new() }
+        Self { size: Size::Small, room: BytesMut::new(), more: false }
     }
 
     /// Reads into slabs from the next read on: the connection publishes.
@@ -52,7 +61,50 @@ impl ReceiveBuffer {
         self.resize(Size::Small);
     }
 
-    /// Reads what the peer sent; empty at the end of the stream.
+    /// Waits for what the peer sends and reads it; empty at the end of the
+    /// stream. A peer that sends faster than it is read takes turns with
+    /// other tasks.
+    ///
+    /// The result is as that of [`read`](Self::read). Dropping the future
+    /// loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the socket says, a reset by the peer above all.
+    pub async fn read_when_ready(&mut self, stream: &ReadableStream) -> io::Result<Bytes> {
+        if std::mem::take(&mut self.more) {
+            tokio::task::yield_now().await;
+        }
+        loop {
+            let mut ready = stream.ready().await?;
+            self.make_room();
+            let room = self.room.spare_capacity_mut();
+            let room_bytes = room.len();
+            let len = match socket_ref(stream.get()).recv_with_flags(room, libc::MSG_DONTWAIT) {
+                Ok(len) => len,
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => {
+                        ready.clear_ready();
+                        continue;
+                    }
+                    ErrorKind::Interrupted => continue,
+                    _ => return Err(error),
+                },
+            };
+            self.more = len == room_bytes;
+            if !self.more {
+                // The socket is empty; what comes later is news again.
+                ready.clear_ready();
+            }
+            // SAFETY: `recv` initialised the first `len` bytes of the spare
+            // capacity, and `room` is empty before them.
+            unsafe { self.room.set_len(len) };
+            return Ok(self.room.split().freeze());
+        }
+    }
+
+    /// Reads what the peer sent, by an operation on the ring; empty at the
+    /// end of the stream.
     ///
     /// The result is a slice of the buffer, nothing is copied; the memory is
     /// used again once all slices of it are gone.

@@ -2,12 +2,88 @@
 
 use std::io::Write;
 use std::net::Shutdown;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use edgerelay_uring::{ReceiveBuffer, SLAB_BYTES, SLAB_READ_BYTES_MIN, SMALL_BYTES};
+use edgerelay_uring::{
+    ReadableStream, ReceiveBuffer, SLAB_BYTES, SLAB_READ_BYTES_MIN, SMALL_BYTES,
+};
+use tokio::time::timeout;
 
 use crate::peers::{connection, pattern, run};
+
+#[test]
+fn what_is_read_when_ready_is_all_that_was_sent() {
+    run(async {
+        let (stream, mut peer) = connection();
+        let readable = ReadableStream::new(stream).unwrap();
+        let mut buffer = ReceiveBuffer::small();
+        buffer.become_slab();
+        assert_eq!(buffer.room_bytes(), 0, "nothing is held before there is something to read");
+        let sent = pattern(5000).repeat(100);
+        let writer = std::thread::spawn({
+            let sent = sent.clone();
+            move || peer.write_all(&sent).map(|()| peer)
+        });
+        let mut read = Vec::new();
+        while read.len() < sent.len() {
+            let slice = buffer.read_when_ready(&readable).await.unwrap();
+            assert!(!slice.is_empty());
+            read.extend_from_slice(&slice);
+        }
+        assert!(read == sent);
+        drop(writer.join().unwrap().unwrap());
+        assert!(buffer.read_when_ready(&readable).await.unwrap().is_empty(), "the end");
+        assert!(buffer.read_when_ready(&readable).await.unwrap().is_empty(), "the end stays");
+    });
+}
+
+#[test]
+fn an_end_that_comes_with_the_last_bytes_is_seen() {
+    run(async {
+        let (stream, mut peer) = connection();
+        peer.write_all(b"all").unwrap();
+        drop(peer);
+        let readable = ReadableStream::new(stream).unwrap();
+        let mut buffer = ReceiveBuffer::small();
+        assert_eq!(buffer.read_when_ready(&readable).await.unwrap(), "all");
+        assert!(buffer.read_when_ready(&readable).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_wait_that_is_given_up_loses_nothing_and_the_ring_reads_on() {
+    run(async {
+        let (stream, mut peer) = connection();
+        let readable = ReadableStream::new(Rc::clone(&stream)).unwrap();
+        let mut buffer = ReceiveBuffer::small();
+        let given_up = timeout(Duration::ZERO, buffer.read_when_ready(&readable)).await;
+        assert!(given_up.is_err());
+        peer.write_all(b"one").unwrap();
+        assert_eq!(buffer.read_when_ready(&readable).await.unwrap(), "one");
+        drop(readable);
+        peer.write_all(b"two").unwrap();
+        assert_eq!(buffer.read(&stream).await.unwrap(), "two");
+        let readable = ReadableStream::new(Rc::clone(&stream)).unwrap();
+        peer.write_all(b"three").unwrap();
+        assert_eq!(buffer.read_when_ready(&readable).await.unwrap(), "three");
+    });
+}
+
+#[test]
+fn shutting_the_stream_ends_a_wait() {
+    run(async {
+        let (stream, _peer) = connection();
+        let readable = ReadableStream::new(Rc::clone(&stream)).unwrap();
+        let mut buffer = ReceiveBuffer::small();
+        let (read, ()) = tokio::join!(buffer.read_when_ready(&readable), async {
+            tokio::task::yield_now().await;
+            stream.shutdown(Shutdown::Both).unwrap();
+        });
+        assert!(read.unwrap().is_empty());
+    });
+}
 
 /// Where a slice begins in memory.
 fn address(bytes: &Bytes) -> usize {
@@ -109,7 +185,7 @@ fn a_read_whose_future_is_dropped_leaves_the_buffer_usable() {
     run(async {
         let (stream, mut peer) = connection();
         let mut buffer = ReceiveBuffer::small();
-        let dropped = tokio::time::timeout(Duration::ZERO, buffer.read(&stream)).await;
+        let dropped = timeout(Duration::ZERO, buffer.read(&stream)).await;
         assert!(dropped.is_err());
         // The read in the kernel takes the first bytes; they are lost.
         peer.write_all(b"lost").unwrap();

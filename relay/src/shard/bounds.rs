@@ -41,7 +41,7 @@ pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(30);
 pub(super) const BACKOFF_RESET_AFTER: Duration = Duration::from_secs(10);
 
 /// How often deadlines are looked at.
-pub(super) const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(250);
 
 /// How often streams are looked at for stalled subscribers and old frames.
 pub(super) const SWEEP: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) const IDENTITY_BYTES_MAX: usize = 256;
 
 /// How often the shard's load is measured, and the merge window with it.
-pub(super) const LOAD_PERIOD: Duration = Duration::from_millis(200);
+pub(super) const LOAD_PERIOD: Duration = Duration::from_millis(250);
 
 /// The part of a merge window in which what a step's readers bring goes out at once.
 pub(super) const STEP_GRACE_SHARE: u32 = 4;

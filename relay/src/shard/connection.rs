@@ -1,6 +1,7 @@
 //! One connection: its socket, its session, what it is for, and the task that reads it.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use edgerelay_proto::session::{ClientSession, ServerSession};
 use edgerelay_proto::time::Instant;
-use edgerelay_uring::{ReceiveBuffer, SocketKey};
+use edgerelay_uring::{ReadableStream, ReceiveBuffer, SocketKey};
 use tokio::sync::oneshot;
 use tokio_uring::net::TcpStream;
 
@@ -193,10 +194,12 @@ impl Connection {
 pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
     let mut buffer = ReceiveBuffer::small();
     let mut class = ReceiveClass::Small;
+    let mut watched = None;
     let mut step = shard.last_step();
     let mut bytes_since_step = 0;
     loop {
-        let wanted = match buffer.read(&socket).await {
+        let gathers = class == ReceiveClass::Slab && shard.gathers();
+        let wanted = match receive(&mut buffer, &socket, &mut watched, gathers).await {
             Ok(input) if input.is_empty() => {
                 shard.on_ended(slot, None);
                 break;
@@ -225,6 +228,26 @@ pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
             shard.until_read(slot).await;
         }
     }
+}
+
+/// Reads once. Publishers that are read step by step are read by operations on the ring: the reads
+/// of a step are submitted together, and what comes before the step wakes nobody. All others are
+/// read when there is something, and hold no memory until then.
+async fn receive(
+    buffer: &mut ReceiveBuffer,
+    socket: &Rc<TcpStream>,
+    watched: &mut Option<ReadableStream>,
+    gathers: bool,
+) -> io::Result<Bytes> {
+    if gathers {
+        *watched = None;
+        return buffer.read(socket).await;
+    }
+    let stream = match watched {
+        Some(stream) => stream,
+        None => watched.insert(ReadableStream::new(Rc::clone(socket))?),
+    };
+    buffer.read_when_ready(stream).await
 }
 
 /// How much a connection is expected to send us.

@@ -100,6 +100,11 @@ impl Shard {
         self.counters.merge_window_micros.set(micros);
     }
 
+    /// Whether publishers are read step by step.
+    pub(super) const fn gathers(&self) -> bool {
+        !self.pace.window().is_zero()
+    }
+
     /// When the last step was.
     pub(super) const fn last_step(&self) -> Instant {
         self.pace.stepped.get()
