@@ -11,6 +11,13 @@ use crate::support::swarm::Swarm;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Two shards whatever the machine has, and players that wait for as long as a test may take.
+fn two_shards() -> Relay {
+    let settings = Settings::new().rtmp("play_wait_timeout = \"120s\"");
+    assert!(settings.text().contains("shards = 2"), "settings are for two shards");
+    settings.start()
+}
+
 fn wait_until_ready(swarm: &Swarm, count: u64) {
     eventually(&format!("{count} clients to be accepted"), LIMIT, || {
         assert_eq!(swarm.totals().failed.load(Relaxed), 0, "clients failed before all were ready");
@@ -18,37 +25,73 @@ fn wait_until_ready(swarm: &Swarm, count: u64) {
     });
 }
 
-fn hold(swarm: &Swarm, span: Duration) {
-    throughout("every client being served", span, || swarm.totals().failed.load(Relaxed) == 0);
+fn wait_until_done(swarm: &Swarm, count: u64) {
+    eventually(&format!("{count} clients to be done"), LIMIT, || {
+        (swarm.totals().done.load(Relaxed) == count).then_some(())
+    });
 }
 
-/// One stream to many players, of `message_bytes` every 20 ms.
-fn fan_out(players: u64, message_bytes: usize, span: Duration) {
+fn hold(swarms: &[&Swarm], span: Duration) {
+    throughout("every client being served", span, || {
+        swarms.iter().all(|swarm| swarm.totals().failed.load(Relaxed) == 0)
+    });
+}
+
+/// Publishes to players that are there already, ends, and compares what went in with what came out:
+/// `players_each` players of every stream, each of which gets all of its messages.
+fn relays_everything(
+    streams: u32,
+    players_each: u64,
+    message_bytes: usize,
+    period: Duration,
+    span: Duration,
+) {
     let _machine = machine::alone();
-    let relay = Relay::start();
-    let publisher =
-        Swarm::publish(vec![relay.url("show")], message_bytes, Duration::from_millis(20));
-    relay.wait_for_streams(1);
-    let swarm = Swarm::play((0..players).map(|_| relay.url("show")).collect());
-    wait_until_ready(&swarm, players);
-    hold(&swarm, span);
-    let received = swarm.totals().messages.load(Relaxed);
-    assert_eq!(swarm.finish(), Vec::<String>::new());
-    assert_eq!(publisher.finish(), Vec::<String>::new());
+    let relay = two_shards();
+    let urls: Vec<String> = (0..streams).map(|number| relay.url(&format!("cam{number}"))).collect();
+    let count = u64::from(streams) * players_each;
+    let each = usize::try_from(players_each).expect("few");
+    let played = urls.iter().flat_map(|url| vec![url.clone(); each]).collect();
+    let players = Swarm::play(played);
+    relay.wait_for_role("play", u32::try_from(count).expect("few"));
+    let publishers = Swarm::publish(urls, message_bytes, period);
+    wait_until_ready(&publishers, u64::from(streams));
+    wait_until_ready(&players, count);
+    hold(&[&publishers, &players], span);
+    let by_shard = relay.by_shard("play");
+    println!("players by shard: {by_shard:?}");
+    assert_eq!(by_shard.len(), 2, "both shards have players: {by_shard:?}");
+    publishers.stop();
+    wait_until_done(&publishers, u64::from(streams));
+    wait_until_done(&players, count);
+    let sent = publishers.totals().messages.load(Relaxed);
+    let received = players.totals().messages.load(Relaxed);
+    assert_eq!(publishers.finish(), Vec::<String>::new());
+    assert_eq!(players.finish(), Vec::<String>::new());
+    let payload = sent as f64 * message_bytes as f64;
+    println!(
+        "{sent} messages sent, {received} received, {:.1} Mbit/s in",
+        payload * 8.0 / span.as_secs_f64() / 1e6
+    );
+    assert_eq!(received, sent * players_each, "every player got every message");
+    let expected = f64::from(streams) * span.as_secs_f64() / period.as_secs_f64();
+    assert!(sent as f64 >= expected * 0.9, "{sent} messages sent, {expected} are the rate");
     assert_eq!(relay.metric("edgerelay_subscriber_skips_total", &[]), 0.0, "nobody lagged");
-    let expected = players * u64::try_from(span.as_millis()).expect("short") / 20;
-    assert!(received >= expected * 9 / 10, "{received} messages, about {expected} expected");
+    assert_eq!(relay.metric("edgerelay_mailbox_full_total", &[]), 0.0, "no shard was skipped");
+    assert_eq!(relay.metric("edgerelay_payload_copied_bytes_total", &[]), 0.0, "no copies");
+    relay.wait_for_streams(0);
+    relay.wait_for_role("publish", 0);
 }
 
 /// Many streams and nobody who plays them.
 fn ingest(publishers: u32, message_bytes: usize, period: Duration, span: Duration) {
     let _machine = machine::alone();
-    let relay = Settings::new().start();
+    let relay = two_shards();
     let urls = (0..publishers).map(|number| relay.url(&format!("cam{number}"))).collect();
     let swarm = Swarm::publish(urls, message_bytes, period);
     wait_until_ready(&swarm, u64::from(publishers));
     relay.wait_for_streams(publishers);
-    hold(&swarm, span);
+    hold(&[&swarm], span);
     assert_eq!(swarm.finish(), Vec::<String>::new());
     relay.wait_for_streams(0);
     relay.wait_for_role("publish", 0);
@@ -58,9 +101,16 @@ fn ingest(publishers: u32, message_bytes: usize, period: Duration, span: Duratio
     assert!(payload >= expected * 0.9, "{payload} bytes received, about {expected} expected");
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 #[test]
 fn two_hundred_players_miss_nothing() {
-    fan_out(200, 2_500, Duration::from_secs(5));
+    relays_everything(1, 200, 2_500, Duration::from_millis(20), Duration::from_secs(5));
+}
+
+#[test]
+fn a_hundred_streams_reach_a_player_each() {
+    relays_everything(100, 1, 2_500, Duration::from_millis(40), Duration::from_secs(5));
 }
 
 #[test]
@@ -68,14 +118,16 @@ fn five_hundred_publishers_are_all_read() {
     ingest(500, 1_000, Duration::from_millis(100), Duration::from_secs(5));
 }
 
+/// 2.5 Mbit/s to each of 200 players.
 #[test]
 #[ignore = "takes over a minute: cargo xtask test --only soak"]
 fn soak_two_hundred_players_for_a_minute() {
-    fan_out(200, 5_000, Duration::from_secs(60));
+    relays_everything(1, 200, 6_250, Duration::from_millis(20), MINUTE);
 }
 
+/// 500 kbit/s from each of 500 publishers.
 #[test]
 #[ignore = "takes over a minute: cargo xtask test --only soak"]
-fn soak_five_hundred_publishers_for_a_minute() {
-    ingest(500, 2_500, Duration::from_millis(40), Duration::from_secs(60));
+fn soak_five_hundred_publishers_with_a_player_each_for_a_minute() {
+    relays_everything(500, 1, 2_500, Duration::from_millis(40), MINUTE);
 }

@@ -1,11 +1,13 @@
 //! The relay under test: the built binary with a configuration of its own on free ports.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::eventually::eventually;
@@ -184,6 +186,19 @@ impl Relay {
     pub(crate) fn closed(&self, reason: &str) -> f64 {
         let label = format!("reason=\"{reason}\"");
         self.metric("edgerelay_connections_closed_total", &[&label])
+    }
+
+    /// How many connections with `role` each shard carries.
+    #[track_caller]
+    pub(crate) fn by_shard(&self, role: &str) -> BTreeMap<u64, usize> {
+        let clients: Value = serde_json::from_str(&self.ask("/api/v1/clients").body).expect("JSON");
+        let mut shards = BTreeMap::new();
+        for client in clients["clients"].as_array().expect("a list of clients") {
+            if client["role"] == role {
+                *shards.entry(client["shard"].as_u64().expect("a number")).or_default() += 1;
+            }
+        }
+        shards
     }
 
     /// What it logged so far.

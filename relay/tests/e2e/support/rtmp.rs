@@ -19,6 +19,8 @@ use tokio::time::timeout;
 
 const CHUNK_SIZE: u32 = 65_536;
 const READ_BYTES: usize = 64 * 1024;
+/// How long the server may take to close its side after we have closed ours.
+const CLOSE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Runs `future` on a runtime of its own.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
@@ -160,10 +162,14 @@ impl Peer {
         self.stream.write_all(&bytes).await
     }
 
-    /// Says goodbye and closes.
+    /// Says goodbye and closes, once the server has read all of it: closing a socket with unread
+    /// acknowledgements in it would reset the connection.
     pub(crate) async fn close(mut self) -> io::Result<()> {
         self.session.close();
         self.flush().await?;
-        self.stream.shutdown().await
+        self.stream.shutdown().await?;
+        let reading =
+            async { while matches!(self.stream.read_buf(&mut self.input).await, Ok(1..)) {} };
+        timeout(CLOSE_LIMIT, reading).await.map_err(|_| ErrorKind::TimedOut.into())
     }
 }

@@ -14,7 +14,7 @@ use super::rtmp::{Peer, block_on};
 use super::synthetic::{Sink, Source};
 
 /// How long one client may take to be accepted.
-const READY_LIMIT: Duration = Duration::from_secs(30);
+const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How long a player may wait for the next message before it looks whether it should stop.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -23,10 +23,12 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 pub(crate) struct Totals {
     /// Clients that were accepted.
     pub(crate) ready: AtomicU64,
-    /// Messages sent or received.
+    /// Numbered messages sent or received.
     pub(crate) messages: AtomicU64,
     /// Clients that failed, were closed, or saw a broken stream.
     pub(crate) failed: AtomicU64,
+    /// Clients that are done, failed or not. A player is when its stream is over.
+    pub(crate) done: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -70,6 +72,7 @@ impl Swarm {
                 let mut faults = Vec::new();
                 let mut clients = spawn(shared.clone());
                 while let Some(outcome) = clients.join_next().await {
+                    shared.done.fetch_add(1, Relaxed);
                     let fault = match outcome {
                         Ok(Ok(())) => continue,
                         Ok(Err(fault)) => fault,
@@ -89,9 +92,14 @@ impl Swarm {
         &self.totals
     }
 
+    /// Tells all clients to end.
+    pub(crate) fn stop(&self) {
+        self.totals.stop.store(true, Relaxed);
+    }
+
     /// Ends all clients and says what went wrong.
     pub(crate) fn finish(mut self) -> Vec<String> {
-        self.totals.stop.store(true, Relaxed);
+        self.stop();
         let thread = self.thread.take().expect("joined once");
         thread.join().expect("the swarm does not panic")
     }
@@ -99,7 +107,7 @@ impl Swarm {
 
 impl Drop for Swarm {
     fn drop(&mut self) {
-        self.totals.stop.store(true, Relaxed);
+        self.stop();
     }
 }
 
@@ -138,8 +146,9 @@ async fn play(url: String, totals: Arc<Totals>) -> Result<(), String> {
     while !totals.stop.load(Relaxed) {
         match timeout(LOOK_INTERVAL, peer.next_event()).await {
             Ok(Ok(ClientEvent::Media(message))) => {
+                let before = sink.received;
                 sink.take(&message);
-                totals.messages.fetch_add(1, Relaxed);
+                totals.messages.fetch_add(sink.received - before, Relaxed);
             }
             Ok(Ok(ClientEvent::Eof)) => break,
             Ok(Ok(_)) | Err(_) => {}

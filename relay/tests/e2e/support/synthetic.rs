@@ -95,9 +95,15 @@ pub(crate) struct Sink {
     pub(crate) steps_back: u64,
     /// Times a run began with something else than a keyframe.
     pub(crate) bad_starts: u64,
+    /// Times a publisher's first message came without both decoder configurations before it.
+    pub(crate) bare_starts: u64,
+    /// Whose message came first, and its number.
+    pub(crate) first: Option<(u32, u64)>,
     /// Whose messages came last, and their number.
     pub(crate) last: Option<(u32, u64)>,
     last_timestamp: u32,
+    /// Decoder configurations since the last marked message: video's, audio's.
+    configured: [bool; 2],
 }
 
 impl Sink {
@@ -110,14 +116,21 @@ impl Sink {
         }
         self.last_timestamp = message.timestamp;
         let (head, filled) = message.payload.prefix::<{ MARKS_AT + 12 }>();
-        let is_media = message.kind != MediaKind::Data && head[1] == 1;
-        if !is_media || filled < head.len() {
+        if message.kind == MediaKind::Data {
+            return;
+        }
+        if head[1] == 0 {
+            self.configured[usize::from(message.kind == MediaKind::Audio)] = true;
+        }
+        if head[1] != 1 || filled < head.len() {
             return;
         }
         let (publisher, number) = head[MARKS_AT..].split_at(4);
         let publisher = u32::from_be_bytes(publisher.try_into().expect("four bytes"));
         let number = u64::from_be_bytes(number.try_into().expect("eight bytes"));
         self.received += 1;
+        self.first.get_or_insert((publisher, number));
+        let configured = std::mem::take(&mut self.configured) == [true; 2];
         let in_run = match self.last {
             Some((whose, last)) if whose == publisher => {
                 if number != last + 1 {
@@ -125,7 +138,10 @@ impl Sink {
                 }
                 number == last + 1
             }
-            _ => false,
+            _ => {
+                self.bare_starts += u64::from(!configured);
+                false
+            }
         };
         if !in_run && head[0] != 0x17 {
             self.bad_starts += 1;
@@ -133,9 +149,11 @@ impl Sink {
         self.last = Some((publisher, number));
     }
 
-    /// Nothing is missing since the first message, which was a keyframe.
+    /// Nothing is missing since the first message, which was a keyframe behind its decoder's
+    /// configuration.
     pub(crate) fn is_unbroken(&self) -> bool {
-        self.received > 0 && self.gaps + self.steps_back + self.bad_starts == 0
+        let faults = self.gaps + self.steps_back + self.bad_starts + self.bare_starts;
+        self.received > 0 && faults == 0
     }
 }
 
@@ -171,6 +189,18 @@ mod tests {
     #[test]
     fn a_start_between_keyframes_is_bad() {
         assert_eq!(sink(&[], 3, 60).bad_starts, 1);
+    }
+
+    #[test]
+    fn a_start_without_configurations_is_bare() {
+        let mut sink = Sink::default();
+        sink.take(&Source::head()[0]);
+        sink.take(&Source::new(1, 100).next_message());
+        assert_eq!((sink.bare_starts, sink.bad_starts), (1, 0));
+        assert!(!sink.is_unbroken());
+        // Those of the publisher before do not count for the next one.
+        sink.take(&Source::new(2, 100).next_message());
+        assert_eq!(sink.bare_starts, 2);
     }
 
     #[test]
