@@ -6,6 +6,7 @@ mod lifecycle;
 mod publish_play;
 mod pull;
 mod push;
+mod push_return;
 mod replace;
 mod scale;
 mod slow;

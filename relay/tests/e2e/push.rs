@@ -12,6 +12,8 @@ use crate::support::media::Clip;
 use crate::support::nginx::Nginx;
 use crate::support::ports::free_address;
 use crate::support::relay::Settings;
+use crate::support::swarm::Swarm;
+use crate::support::upstream::Upstream;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -83,6 +85,47 @@ fn dead_and_silent_upstreams_disturb_nobody() {
         runs.values().all(|run| run.missing_after == 0).then_some(())
     });
     assert!(relay.metric("edgerelay_push_failures_total", &[]) >= 2.0);
+}
+
+#[test]
+fn nine_pushes_miss_nothing_beside_one_that_is_never_read() {
+    let _machine = machine::shared();
+    let stalled = Upstream::stalling();
+    let reading: Vec<Upstream> = (0..9).map(|_| Upstream::start()).collect();
+    let mut settings = Settings::new().app("lag_max = \"1s\"").app("disconnect_after = \"3s\"");
+    for (place, upstream) in reading.iter().enumerate() {
+        if place == 4 {
+            settings = settings.push(&stalled.url("{name}"));
+        }
+        settings = settings.push(&upstream.url("{name}"));
+    }
+    let relay = settings.start();
+    let publisher = Swarm::publish(vec![relay.url("cam")], 12_500, Duration::from_millis(20));
+    // Each of the stalled one's connections is closed for itself, and made anew.
+    relay.wait_for_metric(
+        "edgerelay_connections_closed_total",
+        &["reason=\"subscriber_stalled\""],
+        LIMIT,
+        |closed| closed >= 2.0,
+    );
+    assert!(stalled.publications().len() >= 2);
+    publisher.stop();
+    publisher.wait_until_done();
+    let sent = publisher.messages();
+    assert_eq!(publisher.finish(), Vec::<String>::new());
+    for upstream in &reading {
+        let publications = eventually("the end of the stream upstream", LIMIT, || {
+            let publications = upstream.publications();
+            publications.iter().all(|publication| publication.finished).then_some(publications)
+        });
+        let [publication] = &publications[..] else { panic!("one, not {publications:?}") };
+        let sink = &publication.sink;
+        assert!(sink.is_unbroken(), "{sink:?}");
+        assert_eq!(sink.last, Some((1, sent - 1)), "to the very end: {sink:?}");
+    }
+    assert_eq!(relay.metric("edgerelay_subscriber_skips_total", &[]), 0.0, "nobody lagged");
+    let failures = relay.metric("edgerelay_push_failures_total", &[]);
+    assert_eq!(failures, relay.closed("subscriber_stalled"), "no push but the stalled one failed");
 }
 
 #[test]

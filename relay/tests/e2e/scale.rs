@@ -1,15 +1,12 @@
 //! Many clients at once. The short forms run always; the long ones with `cargo xtask test --only
 //! soak`.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use crate::support::eventually::{eventually, throughout};
+use crate::support::eventually::throughout;
 use crate::support::machine;
 use crate::support::relay::{Relay, Settings};
 use crate::support::swarm::Swarm;
-
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// Two shards whatever the machine has, and players that wait for as long as a test may take.
 fn two_shards() -> Relay {
@@ -18,23 +15,8 @@ fn two_shards() -> Relay {
     settings.start()
 }
 
-fn wait_until_ready(swarm: &Swarm, count: u64) {
-    eventually(&format!("{count} clients to be accepted"), LIMIT, || {
-        assert_eq!(swarm.totals().failed.load(Relaxed), 0, "clients failed before all were ready");
-        (swarm.totals().ready.load(Relaxed) == count).then_some(())
-    });
-}
-
-fn wait_until_done(swarm: &Swarm, count: u64) {
-    eventually(&format!("{count} clients to be done"), LIMIT, || {
-        (swarm.totals().done.load(Relaxed) == count).then_some(())
-    });
-}
-
 fn hold(swarms: &[&Swarm], span: Duration) {
-    throughout("every client being served", span, || {
-        swarms.iter().all(|swarm| swarm.totals().failed.load(Relaxed) == 0)
-    });
+    throughout("every client being served", span, || swarms.iter().all(|swarm| swarm.is_well()));
 }
 
 /// Publishes to players that are there already, ends, and compares what went in with what came out:
@@ -55,17 +37,17 @@ fn relays_everything(
     let players = Swarm::play(played);
     relay.wait_for_role("play", u32::try_from(count).expect("few"));
     let publishers = Swarm::publish(urls, message_bytes, period);
-    wait_until_ready(&publishers, u64::from(streams));
-    wait_until_ready(&players, count);
+    publishers.wait_until_ready();
+    players.wait_until_ready();
     hold(&[&publishers, &players], span);
     let by_shard = relay.by_shard("play");
     println!("players by shard: {by_shard:?}");
     assert_eq!(by_shard.len(), 2, "both shards have players: {by_shard:?}");
     publishers.stop();
-    wait_until_done(&publishers, u64::from(streams));
-    wait_until_done(&players, count);
-    let sent = publishers.totals().messages.load(Relaxed);
-    let received = players.totals().messages.load(Relaxed);
+    publishers.wait_until_done();
+    players.wait_until_done();
+    let sent = publishers.messages();
+    let received = players.messages();
     assert_eq!(publishers.finish(), Vec::<String>::new());
     assert_eq!(players.finish(), Vec::<String>::new());
     let payload = sent as f64 * message_bytes as f64;
@@ -89,7 +71,7 @@ fn ingest(publishers: u32, message_bytes: usize, period: Duration, span: Duratio
     let relay = two_shards();
     let urls = (0..publishers).map(|number| relay.url(&format!("cam{number}"))).collect();
     let swarm = Swarm::publish(urls, message_bytes, period);
-    wait_until_ready(&swarm, u64::from(publishers));
+    swarm.wait_until_ready();
     relay.wait_for_streams(publishers);
     hold(&[&swarm], span);
     assert_eq!(swarm.finish(), Vec::<String>::new());

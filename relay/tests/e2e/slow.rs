@@ -1,12 +1,10 @@
 //! A player that is too slow hurts itself alone.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use edgerelay_proto::session::ClientEvent;
 use tokio::time::interval;
 
-use crate::support::eventually::eventually;
 use crate::support::machine;
 use crate::support::relay::{Relay, Settings};
 use crate::support::rtmp::{Peer, block_on};
@@ -25,9 +23,7 @@ fn busy_relay() -> (Relay, Swarm, Swarm) {
     let publisher = Swarm::publish(vec![relay.url("cam")], 25_000, Duration::from_millis(10));
     relay.wait_for_streams(1);
     let players = Swarm::play(vec![relay.url("cam"); 3]);
-    eventually("the players that keep up", LIMIT, || {
-        (players.totals().ready.load(Relaxed) == 3).then_some(())
-    });
+    players.wait_until_ready();
     (relay, publisher, players)
 }
 

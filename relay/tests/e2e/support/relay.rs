@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -12,6 +14,7 @@ use tempfile::TempDir;
 
 use super::eventually::eventually;
 use super::http::{Answer, ask, metric};
+use super::namespace::{Namespaces, program_with_file};
 use super::ports::free_address;
 use super::process::Process;
 
@@ -20,6 +23,9 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 /// The path of the binary.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_edgerelay");
 
+/// The name of its own hosts file, beside the configuration.
+const HOSTS: &str = "hosts";
+
 /// A configuration for a test.
 pub(crate) struct Settings {
     rtmp: SocketAddr,
@@ -27,6 +33,7 @@ pub(crate) struct Settings {
     node: String,
     rtmp_keys: String,
     apps: String,
+    hosts: Option<(Namespaces, String)>,
 }
 
 impl Settings {
@@ -38,6 +45,7 @@ impl Settings {
             node: String::new(),
             rtmp_keys: String::new(),
             apps: "[[app]]\nname = \"live\"\n".to_owned(),
+            hosts: None,
         }
     }
 
@@ -64,6 +72,12 @@ impl Settings {
         self.app("[[app.push]]").app(&format!("url = \"{url}\""))
     }
 
+    /// Gives it a hosts file of its own, which can be changed while it runs.
+    pub(crate) fn hosts(mut self, namespaces: Namespaces, text: &str) -> Self {
+        self.hosts = Some((namespaces, text.to_owned()));
+        self
+    }
+
     /// Where RTMP will be served.
     pub(crate) fn rtmp_address(&self) -> SocketAddr {
         self.rtmp
@@ -83,14 +97,16 @@ impl Settings {
         let folder = TempDir::new().expect("a temporary folder");
         let file = folder.path().join("edgerelay.toml");
         std::fs::write(&file, self.text()).expect("write the configuration");
-        let mut command = Command::new(BINARY);
+        let mut command = match &self.hosts {
+            None => Command::new(BINARY),
+            Some((namespaces, text)) => {
+                let hosts = folder.path().join(HOSTS);
+                std::fs::write(&hosts, text).expect("write the hosts file");
+                program_with_file(namespaces, &hosts, "/etc/hosts", BINARY)
+            }
+        };
         command.args(["run", "--config"]).arg(&file);
-        Relay {
-            process: Process::start(&mut command),
-            rtmp: self.rtmp,
-            http: self.http,
-            _folder: folder,
-        }
+        Relay { process: Process::start(&mut command), rtmp: self.rtmp, http: self.http, folder }
     }
 
     /// Starts the relay and waits until it is ready.
@@ -107,8 +123,8 @@ pub(crate) struct Relay {
     process: Process,
     rtmp: SocketAddr,
     http: SocketAddr,
-    /// Keeps the configuration file.
-    _folder: TempDir,
+    /// Keeps the configuration file, and a hosts file.
+    folder: TempDir,
 }
 
 impl Relay {
@@ -125,6 +141,17 @@ impl Relay {
             assert!(process.ended().is_none(), "the relay ended: {}", process.stderr());
             ask(http, "/readyz").filter(|answer| answer.status == 200)
         });
+    }
+
+    /// Writes another text over its own hosts file. One as long as the one before is never read
+    /// half written.
+    pub(crate) fn change_hosts(&self, text: &str) {
+        let file = self.folder.path().join(HOSTS);
+        let before = std::fs::read_to_string(&file).expect("a hosts file of its own");
+        assert_eq!(before.len(), text.len(), "as long as the one before");
+        // The file that is mounted, not another in its place.
+        let mut file = OpenOptions::new().write(true).open(&file).expect("open the hosts file");
+        file.write_all(text.as_bytes()).expect("write the hosts file");
     }
 
     /// Where it serves RTMP.

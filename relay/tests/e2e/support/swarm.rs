@@ -10,6 +10,7 @@ use edgerelay_proto::session::ClientEvent;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::eventually::eventually;
 use super::rtmp::{Peer, block_on};
 use super::synthetic::{Sink, Source};
 
@@ -20,20 +21,17 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What all clients of a swarm count together.
 #[derive(Debug, Default)]
-pub(crate) struct Totals {
-    /// Clients that were accepted.
-    pub(crate) ready: AtomicU64,
-    /// Numbered messages sent or received.
-    pub(crate) messages: AtomicU64,
-    /// Clients that failed, were closed, or saw a broken stream.
-    pub(crate) failed: AtomicU64,
-    /// Clients that are done, failed or not. A player is when its stream is over.
-    pub(crate) done: AtomicU64,
+struct Totals {
+    ready: AtomicU64,
+    messages: AtomicU64,
+    failed: AtomicU64,
+    done: AtomicU64,
     stop: AtomicBool,
 }
 
 /// A running swarm.
 pub(crate) struct Swarm {
+    clients: u64,
     totals: Arc<Totals>,
     thread: Option<JoinHandle<Vec<String>>>,
 }
@@ -41,7 +39,7 @@ pub(crate) struct Swarm {
 impl Swarm {
     /// One publisher for each URL, each sending a message of `message_bytes` every `period`.
     pub(crate) fn publish(urls: Vec<String>, message_bytes: usize, period: Duration) -> Self {
-        Self::start(move |totals| {
+        Self::start(urls.len(), move |totals| {
             let mut clients = JoinSet::new();
             for (url, publisher) in urls.into_iter().zip(1..) {
                 let source = Source::new(publisher, message_bytes);
@@ -53,7 +51,7 @@ impl Swarm {
 
     /// One player for each URL.
     pub(crate) fn play(urls: Vec<String>) -> Self {
-        Self::start(move |totals| {
+        Self::start(urls.len(), move |totals| {
             let mut clients = JoinSet::new();
             for url in urls {
                 clients.spawn(play(url, totals.clone()));
@@ -63,6 +61,7 @@ impl Swarm {
     }
 
     fn start(
+        clients: usize,
         spawn: impl FnOnce(Arc<Totals>) -> JoinSet<Result<(), String>> + Send + 'static,
     ) -> Self {
         let totals = Arc::new(Totals::default());
@@ -84,12 +83,35 @@ impl Swarm {
                 faults
             })
         });
-        Self { totals, thread: Some(thread) }
+        Self { clients: clients as u64, totals, thread: Some(thread) }
     }
 
-    /// What is counted so far.
-    pub(crate) fn totals(&self) -> &Totals {
-        &self.totals
+    /// Waits until all clients are accepted.
+    #[track_caller]
+    pub(crate) fn wait_until_ready(&self) {
+        eventually(&format!("{} clients to be accepted", self.clients), READY_LIMIT, || {
+            assert!(self.is_well(), "clients failed before all were ready");
+            (self.totals.ready.load(Relaxed) == self.clients).then_some(())
+        });
+    }
+
+    /// Waits until all clients are done: publishers that were told to end, players whose stream is
+    /// over, and whoever failed.
+    #[track_caller]
+    pub(crate) fn wait_until_done(&self) {
+        eventually(&format!("{} clients to be done", self.clients), READY_LIMIT, || {
+            (self.totals.done.load(Relaxed) == self.clients).then_some(())
+        });
+    }
+
+    /// Whether no client failed, was closed, or saw a broken stream.
+    pub(crate) fn is_well(&self) -> bool {
+        self.totals.failed.load(Relaxed) == 0
+    }
+
+    /// Numbered messages that all clients together sent or received so far.
+    pub(crate) fn messages(&self) -> u64 {
+        self.totals.messages.load(Relaxed)
     }
 
     /// Tells all clients to end.
