@@ -107,19 +107,6 @@ fn a_player_of_nothing_is_told_so_in_time() {
 }
 
 #[test]
-fn a_publisher_that_falls_silent_is_closed() {
-    let _machine = machine::shared();
-    let relay = Settings::new().rtmp("publish_idle_timeout = \"1s\"").start();
-    block_on(async {
-        let mut publisher = Peer::publish(&relay.url("cam")).await.expect("accepted");
-        publisher.send(&Source::head()[0]).await.expect("the relay reads");
-        assert!(publisher.is_closed_within(LIMIT).await);
-    });
-    assert_eq!(relay.closed("publish_idle"), 1.0);
-    relay.wait_for_streams(0);
-}
-
-#[test]
 fn one_address_has_its_share_of_connections_and_no_more() {
     let _machine = machine::shared();
     let relay = Settings::new().rtmp("connections_per_ip_max = 4").start();

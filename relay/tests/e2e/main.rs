@@ -3,6 +3,7 @@
 mod churn;
 mod hostile;
 mod lifecycle;
+mod lost;
 mod publish_play;
 mod pull;
 mod push;

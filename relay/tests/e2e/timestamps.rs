@@ -1,57 +1,36 @@
 //! Streams that live through the edges of RTMP's clock: 24 bits, 31 bits, 32 bits.
 
-use std::time::Duration;
-
-use edgerelay_proto::session::ClientEvent;
-
 use crate::support::machine;
 use crate::support::relay::Relay;
-use crate::support::rtmp::{Peer, block_on};
-use crate::support::synthetic::{Sink, Source};
-
-const LIMIT: Duration = Duration::from_secs(10);
+use crate::support::rtmp::block_on;
+use crate::support::scripted::{Encoder, Viewer};
+use crate::support::synthetic::Source;
 
 /// Messages before and after the edge, 20 ms each.
-const BEFORE: u64 = 100;
-const AFTER: u64 = 100;
+const BEFORE: u16 = 100;
+const AFTER: u16 = 100;
 
 fn survives(edge: u32) {
     let _machine = machine::shared();
     let relay = Relay::start();
     let url = relay.url("cam");
+    let (reached, end) = (u64::from(BEFORE) - 1, u64::from(BEFORE + AFTER) - 1);
     block_on(async {
-        let before = u32::try_from(BEFORE).expect("small") * 20;
-        let mut source = Source::new(1, 2_000).starting_at(edge.wrapping_sub(before));
-        let mut publisher = Peer::publish(&url).await.expect("accepted");
-        for message in Source::head() {
-            publisher.send(&message).await.expect("the relay reads");
-        }
-        let mut early = (Peer::play(&url).await.expect("plays"), Sink::default());
-        for _ in 0..BEFORE {
-            publisher.send(&source.next_message()).await.expect("the relay reads");
-        }
-        take_until(&mut early, BEFORE - 1).await;
-        for _ in 0..AFTER {
-            publisher.send(&source.next_message()).await.expect("the relay reads");
-        }
-        take_until(&mut early, BEFORE + AFTER - 1).await;
+        let first = edge.wrapping_sub(u32::from(BEFORE) * 20);
+        let mut encoder = Encoder::start(&url, 1).await;
+        encoder.source = Source::new(1, 2_000).starting_at(first);
+        let mut early = Viewer::start(&url).await;
+        encoder.send(BEFORE.into()).await;
+        early.watch_until(1, reached).await;
+        encoder.send(AFTER.into()).await;
+        early.watch_until(1, end).await;
         // Joins beyond the edge.
-        let mut late = (Peer::play(&url).await.expect("plays"), Sink::default());
-        take_until(&mut late, BEFORE + AFTER - 1).await;
-        for (_, sink) in [early, late] {
+        let mut late = Viewer::start(&url).await;
+        late.watch_until(1, end).await;
+        for Viewer { sink, .. } in [early, late] {
             assert!(sink.is_unbroken(), "{sink:?}");
         }
     });
-}
-
-async fn take_until((player, sink): &mut (Peer, Sink), number: u64) {
-    while sink.last.is_none_or(|(_, last)| last < number) {
-        match player.next_event_within(LIMIT).await {
-            Ok(ClientEvent::Media(message)) => sink.take(&message),
-            Ok(_) => {}
-            Err(error) => panic!("{error} after {sink:?}"),
-        }
-    }
 }
 
 #[test]

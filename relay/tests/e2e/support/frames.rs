@@ -88,6 +88,20 @@ impl Frames {
         self.streams.values().map(Vec::len).sum()
     }
 
+    /// What came before and what came after the source was sent anew from its first video frame.
+    pub(crate) fn cut_at_return_of(&self, source: &Self) -> (Self, Self) {
+        let start = source.of("video").first().expect("a source with video");
+        let mut starts = self.of("video").iter().filter(|frame| frame.same_bytes(start));
+        let cut = starts.nth(1).map_or(i64::MAX, |frame| frame.dts);
+        let part = |is_in: &dyn Fn(&Frame) -> bool| {
+            let kept =
+                |frames: &Vec<Frame>| frames.iter().filter(|it| is_in(it)).cloned().collect();
+            let streams = self.streams.iter().map(|(kind, it)| (kind.clone(), kept(it))).collect();
+            Self { configurations: self.configurations.clone(), streams }
+        };
+        (part(&|frame| frame.dts < cut), part(&|frame| frame.dts >= cut))
+    }
+
     /// Whether these are an unbroken run of the source's frames in every stream, byte for byte,
     /// with one and the same time offset and the same decoder configuration.
     ///
@@ -272,6 +286,24 @@ mod tests {
     fn another_decoder_configuration_is_found() {
         let other = Frames::parse(&TEXT.replace("f222", "f223"));
         assert!(other.run_of(&Frames::parse(TEXT)).is_err());
+    }
+
+    #[test]
+    fn a_source_that_returns_is_cut_in_two() {
+        let source = Frames::parse(TEXT);
+        let mut twice = source.clone();
+        for (kind, frames) in &mut twice.streams {
+            let again = source.of(kind).iter().cloned().map(|frame| Frame {
+                dts: frame.dts + 200,
+                pts: frame.pts + 200,
+                ..frame
+            });
+            frames.extend(again);
+        }
+        assert!(twice.run_of(&source).is_err());
+        let (before, after) = twice.cut_at_return_of(&source);
+        assert_eq!((before.is_all_of(&source), after.is_all_of(&source)), (Ok(()), Ok(())));
+        assert_eq!(source.cut_at_return_of(&source).1.count(), 0);
     }
 
     #[test]

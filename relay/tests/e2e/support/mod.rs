@@ -14,6 +14,7 @@ pub(crate) mod process;
 pub(crate) mod relay;
 pub(crate) mod rml;
 pub(crate) mod rtmp;
+pub(crate) mod scripted;
 pub(crate) mod strangers;
 pub(crate) mod swarm;
 pub(crate) mod synthetic;

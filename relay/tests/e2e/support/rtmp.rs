@@ -143,6 +143,16 @@ impl Peer {
 
     /// Sends a media message.
     pub(crate) async fn send(&mut self, message: &MediaMessage) -> io::Result<()> {
+        self.stream.write_all(&self.encode(message)).await
+    }
+
+    /// Sends a media message up to its middle.
+    pub(crate) async fn send_half(&mut self, message: &MediaMessage) -> io::Result<()> {
+        let bytes = self.encode(message);
+        self.stream.write_all(&bytes[..bytes.len() / 2]).await
+    }
+
+    fn encode(&self, message: &MediaMessage) -> BytesMut {
         let csid = match message.kind {
             MediaKind::Audio => CSID_AUDIO,
             MediaKind::Video => CSID_VIDEO,
@@ -159,7 +169,13 @@ impl Peer {
         let mut bytes = BytesMut::with_capacity(wire.wire_len);
         bytes.extend_from_slice(&wire.header);
         wire.body.iter().for_each(|slice| bytes.extend_from_slice(slice));
-        self.stream.write_all(&bytes).await
+        bytes
+    }
+
+    /// Resets the connection.
+    pub(crate) fn reset(self) -> io::Result<()> {
+        // With nothing to linger for, closing is a reset.
+        self.stream.set_zero_linger()
     }
 
     /// Says goodbye and closes, once the server has read all of it: closing a socket with unread
