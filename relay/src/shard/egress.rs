@@ -49,7 +49,8 @@ impl Shard {
 }
 
 impl State {
-    fn reap(&mut self, shard: &Rc<Shard>) {
+    /// Takes the completions that are there.
+    pub(super) fn reap(&mut self, shard: &Rc<Shard>) {
         let mut completed = std::mem::take(&mut self.completed);
         let taken = self.ring.completions(|completion| completed.push(completion));
         if let Err(error) = taken {

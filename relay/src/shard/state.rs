@@ -355,6 +355,12 @@ impl Shard {
         let outgoing = state
             .connection(slot)
             .is_some_and(|connection| matches!(connection.session, Session::Client(_)));
+        if error.is_none() {
+            // When the kernel gives a peer up, a send that waits is told why and the read sees a
+            // mere end.
+            state.reap(self);
+            self.urgent.notify_one();
+        }
         let natural = match error {
             None if outgoing => CloseReason::UpstreamClosed,
             None => CloseReason::PeerClosed,

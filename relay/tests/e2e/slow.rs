@@ -45,6 +45,22 @@ fn a_stalled_player_is_closed_and_others_miss_nothing() {
 }
 
 #[test]
+fn a_player_that_the_kernel_gives_up_is_not_said_to_have_closed() {
+    let _machine = machine::shared();
+    let relay = Settings::new().rtmp("tcp_user_timeout = \"2s\"").start();
+    let url = relay.url("cam");
+    let publisher = Swarm::publish(vec![url.clone()], 25_000, Duration::from_millis(10));
+    relay.wait_for_streams(1);
+    block_on(async {
+        let _stalled = Peer::play_with_little_room(&url).await.expect("plays");
+        relay.wait_for_role("play", 1);
+        relay.wait_for_role("play", 0);
+    });
+    assert_eq!((relay.closed("io_error"), relay.closed("peer_closed")), (1.0, 0.0));
+    assert_eq!(publisher.finish(), Vec::<String>::new());
+}
+
+#[test]
 fn a_slow_player_skips_to_keyframes_and_others_miss_nothing() {
     let _machine = machine::shared();
     let (relay, publisher, players) = busy_relay();
