@@ -147,8 +147,9 @@ pub struct RtmpConfig {
     pub merge_window_max: Duration,
     /// Whether sends are zero-copy.
     pub zero_copy: ZeroCopySetting,
-    /// `TCP_USER_TIMEOUT`: sent data unacknowledged for so long closes the connection. Zero: the
-    /// kernel's own limit.
+    /// `TCP_USER_TIMEOUT`: sent data unacknowledged, or not taken, for so long closes the connection.
+    /// Zero: the kernel's own limit. The default is longer than `disconnect_after`, which is to
+    /// decide about players that live and take nothing.
     pub tcp_user_timeout: Duration,
     /// Idle time before the first TCP keepalive probe. Zero: no keepalive.
     pub tcp_keepalive: Duration,
@@ -174,7 +175,7 @@ impl Default for RtmpConfig {
             merge_window: MergeWindow::default(),
             merge_window_max: Duration::from_millis(100),
             zero_copy: ZeroCopySetting::default(),
-            tcp_user_timeout: Duration::from_secs(20),
+            tcp_user_timeout: Duration::from_secs(45),
             tcp_keepalive: Duration::from_secs(30),
             notsent_lowat: 128 * 1024,
         }
@@ -280,4 +281,15 @@ impl Default for AppConfig {
 pub struct PushConfig {
     /// A URL template: `rtmp://host[:port]/app/{name}`.
     pub url: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_default_the_kernel_has_more_patience_with_a_player_than_we() {
+        let kernel = RtmpConfig::default().tcp_user_timeout;
+        assert!(kernel > AppConfig::default().disconnect_after, "{kernel:?}");
+    }
 }
