@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{deny, setup, step, test, tidy};
+use crate::{deny, leaks, setup, step, test, tidy};
 
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("setup", setup::packages),
     ("fmt", fmt),
     ("tidy", tidy::tidy),
     ("clippy", clippy),
     ("test", || test::test(None)),
+    ("leak-check", leaks::check),
     ("doc", doc),
     ("deny", deny::check),
 ];
@@ -34,9 +35,9 @@ pub(crate) fn ci() -> Result<()> {
     }
     println!("\nci:");
     for (name, time) in times {
-        println!("  {name:<8} {:>10}", step::seconds(time));
+        println!("  {name:<10} {:>10}", step::seconds(time));
     }
-    println!("  {:<8} {:>10}", "in all", step::seconds(started.elapsed()));
+    println!("  {:<10} {:>10}", "in all", step::seconds(started.elapsed()));
     outcome
 }
 

@@ -3,6 +3,7 @@
 
 mod ci;
 mod deny;
+mod leaks;
 mod run;
 mod setup;
 mod step;
@@ -44,6 +45,8 @@ enum Command {
     Ci,
     /// Check the rules of the house that the compiler and clippy do not
     Tidy,
+    /// Run the tests of the fenced unsafe code under valgrind
+    LeakCheck,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Test { only } => test::test(only.as_deref()),
         Command::Ci => ci::ci(),
         Command::Tidy => step::timed("tidy", tidy::tidy),
+        Command::LeakCheck => step::timed("leak-check", leaks::check),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
