@@ -22,6 +22,14 @@ pub enum Track {
     Many,
 }
 
+impl Track {
+    /// Whether it is the one that players show where they show one: the default track, or all.
+    #[must_use]
+    pub const fn is_main(self) -> bool {
+        matches!(self, Self::Only | Self::One(0) | Self::Many)
+    }
+}
+
 /// An Enhanced RTMP header up to the first track's body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EnhancedHeader {

@@ -74,7 +74,7 @@ impl VideoInfo {
     /// multitrack stream have their keyframes at other times.
     #[must_use]
     pub const fn is_join_point(&self) -> bool {
-        self.is_keyframe() && matches!(self.track, Track::Only | Track::One(0) | Track::Many)
+        self.is_keyframe() && self.track.is_main()
     }
 }
 

@@ -244,11 +244,16 @@ impl Stream {
 
     fn summarise(&mut self, inspected: &Inspected, message: &MediaMessage) {
         let Summaries { video, audio, metadata } = &mut self.summaries;
+        // Of several tracks the main one speaks, unless it says nothing.
         match inspected {
-            Inspected::Video(info) if info.is_sequence_header() || video.is_none() => {
+            Inspected::Video(info)
+                if info.is_sequence_header() && info.track.is_main() || video.is_none() =>
+            {
                 *video = Some(VideoSummary::read(info, &message.payload));
             }
-            Inspected::Audio(info) if info.is_sequence_header() || audio.is_none() => {
+            Inspected::Audio(info)
+                if info.is_sequence_header() && info.track.is_main() || audio.is_none() =>
+            {
                 *audio = Some(AudioSummary::read(info, &message.payload));
             }
             Inspected::Data { metadata: true } => {

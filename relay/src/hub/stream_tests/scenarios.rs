@@ -371,6 +371,23 @@ fn a_snapshot_tells_rates_and_codecs() {
 }
 
 #[test]
+fn a_snapshot_tells_of_the_main_track_unless_it_is_silent() {
+    let mut stream = Stream::new(limits(), at(0));
+    stream.on_publish(at(0));
+    let codec_after = |stream: &mut Stream, tag: &'static [u8]| {
+        let payload = Payload::from(Bytes::from_static(tag));
+        stream.append(at(0), MediaMessage { kind: MediaKind::Video, timestamp: 0, payload });
+        let snapshot = stream.snapshot(at(0), &StreamKey::new("live", "cam"), true);
+        snapshot.video.map(|video| video.codec.label())
+    };
+    // Sequence starts: track 1, then the default one, then track 1 again.
+    let side = b"\x96\0av01\x01\x81";
+    assert_eq!(codec_after(&mut stream, side), Some("AV1"));
+    assert_eq!(codec_after(&mut stream, b"\x90hvc1\x01"), Some("HEVC"));
+    assert_eq!(codec_after(&mut stream, side), Some("HEVC"));
+}
+
+#[test]
 fn a_key_of_one_that_left_means_nobody() {
     let mut stream = published(limits());
     let gone = Player::join(&mut stream, at(110));
