@@ -1,6 +1,7 @@
 //! End-to-end tests: the built relay between other people's encoders, players and servers.
 
 mod churn;
+mod enhanced;
 mod hostile;
 mod lifecycle;
 mod lost;

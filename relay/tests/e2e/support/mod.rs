@@ -1,5 +1,6 @@
 //! What the end-to-end tests are made of: the relay, its peers, clips and their checksums.
 
+pub(crate) mod enhanced;
 pub(crate) mod eventually;
 pub(crate) mod ffmpeg;
 pub(crate) mod frames;
