@@ -25,12 +25,34 @@ pub enum Claim {
     Refused,
 }
 
+/// Who claims a name, and what that means to one that holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimant {
+    /// A publisher. It takes the name from a pull, and from another publisher if it may.
+    Publisher(OnDuplicatePublish),
+    /// A pull. It takes free names alone.
+    Pull,
+}
+
 /// The publication that holds a name.
 #[derive(Clone, Copy, Debug)]
 struct Holder {
     home: ShardId,
     connection: ConnectionId,
+    claimant: Claimant,
     epoch: u64,
+}
+
+impl Holder {
+    fn gives_way_to(&self, claimant: Claimant) -> bool {
+        match (self.claimant, claimant) {
+            (_, Claimant::Pull) => false,
+            (Claimant::Pull, Claimant::Publisher(_)) => true,
+            (Claimant::Publisher(_), Claimant::Publisher(on_duplicate)) => {
+                on_duplicate == OnDuplicatePublish::Replace
+            }
+        }
+    }
 }
 
 /// What is known of one name. Present while it has a holder or an interested shard.
@@ -69,7 +91,7 @@ impl Directory {
         Self::default()
     }
 
-    /// `connection` on `shard` wants to publish `stream`.
+    /// `connection` on `shard` wants to publish `stream`, or to pull it.
     ///
     /// A connection that claims a name it holds gets a new epoch and replaces nobody.
     pub fn claim(
@@ -77,20 +99,18 @@ impl Directory {
         stream: &StreamKey,
         shard: ShardId,
         connection: ConnectionId,
-        on_duplicate: OnDuplicatePublish,
+        claimant: Claimant,
     ) -> Claim {
         let entry = self.entries.entry(stream.clone()).or_default();
-        let replaced = entry
-            .holder
-            .filter(|holder| holder.connection != connection)
-            .map(|holder| (holder.home, holder.connection));
-        if replaced.is_some() && on_duplicate == OnDuplicatePublish::Refuse {
+        let other = entry.holder.filter(|holder| holder.connection != connection);
+        if other.is_some_and(|holder| !holder.gives_way_to(claimant)) {
             return Claim::Refused;
         }
+        let replaced = other.map(|holder| (holder.home, holder.connection));
         self.epochs += 1;
         let start_pushes = entry.push_shard.is_none();
         entry.push_shard.get_or_insert(shard);
-        entry.holder = Some(Holder { home: shard, connection, epoch: self.epochs });
+        entry.holder = Some(Holder { home: shard, connection, claimant, epoch: self.epochs });
         let interested = entry.others(shard);
         Claim::Granted { epoch: self.epochs, replaced, interested, start_pushes }
     }
@@ -168,6 +188,9 @@ mod tests {
 
     use super::*;
 
+    const REPLACE: Claimant = Claimant::Publisher(OnDuplicatePublish::Replace);
+    const REFUSE: Claimant = Claimant::Publisher(OnDuplicatePublish::Refuse);
+
     fn key(name: &str) -> StreamKey {
         StreamKey::new("live", name)
     }
@@ -181,9 +204,9 @@ mod tests {
         let mut directory = Directory::new();
         let stream = key("cam");
         let (ghost, fresh) = (connection(0, 1), connection(1, 1));
-        directory.claim(&stream, ShardId(0), ghost, OnDuplicatePublish::Replace);
+        directory.claim(&stream, ShardId(0), ghost, REPLACE);
         directory.add_interest(&stream, ShardId(2));
-        let claim = directory.claim(&stream, ShardId(1), fresh, OnDuplicatePublish::Replace);
+        let claim = directory.claim(&stream, ShardId(1), fresh, REPLACE);
         assert_eq!(
             claim,
             Claim::Granted {
@@ -204,11 +227,27 @@ mod tests {
     fn a_second_publisher_is_refused_where_configured() {
         let mut directory = Directory::new();
         let stream = key("cam");
-        directory.claim(&stream, ShardId(0), connection(0, 1), OnDuplicatePublish::Refuse);
-        let second =
-            directory.claim(&stream, ShardId(0), connection(0, 2), OnDuplicatePublish::Refuse);
+        directory.claim(&stream, ShardId(0), connection(0, 1), REFUSE);
+        let second = directory.claim(&stream, ShardId(0), connection(0, 2), REFUSE);
         assert_eq!(second, Claim::Refused);
         assert_eq!(directory.home(&stream), Some((ShardId(0), 1)));
+    }
+
+    #[test]
+    fn a_pull_gives_way_to_any_publisher_and_takes_no_name() {
+        for claimant in [REPLACE, REFUSE] {
+            let mut directory = Directory::new();
+            let stream = key("cam");
+            let (pull, publisher) = (connection(0, 1), connection(1, 1));
+            directory.claim(&stream, ShardId(0), pull, Claimant::Pull);
+            let claim = directory.claim(&stream, ShardId(1), publisher, claimant);
+            let Claim::Granted { replaced, .. } = claim else { panic!("refused by a pull") };
+            assert_eq!(replaced, Some((ShardId(0), pull)));
+            // Its origin answers late.
+            let late = directory.claim(&stream, ShardId(0), pull, Claimant::Pull);
+            assert_eq!(late, Claim::Refused);
+            assert_eq!(directory.home(&stream), Some((ShardId(1), 2)));
+        }
     }
 
     #[test]
@@ -216,8 +255,7 @@ mod tests {
         let mut directory = Directory::new();
         let stream = key("cam");
         assert_eq!(directory.add_interest(&stream, ShardId(3)), None);
-        let claim =
-            directory.claim(&stream, ShardId(1), connection(1, 1), OnDuplicatePublish::Refuse);
+        let claim = directory.claim(&stream, ShardId(1), connection(1, 1), REFUSE);
         let Claim::Granted { interested, start_pushes, .. } = claim else {
             panic!("refused with nobody there")
         };
@@ -226,7 +264,7 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Step {
-        Claim { name: u8, shard: u16, count: u64, replace: bool },
+        Claim { name: u8, shard: u16, count: u64, claimant: Claimant },
         Release { name: u8, shard: u16, count: u64 },
         AddInterest { name: u8, shard: u16 },
         RemoveInterest { name: u8, shard: u16 },
@@ -234,9 +272,10 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         let place = (0_u8..3, 0_u16..3, 0_u64..3);
+        let claimant = prop::sample::select(vec![REPLACE, REFUSE, Claimant::Pull]);
         prop_oneof![
-            (place.clone(), any::<bool>()).prop_map(|((name, shard, count), replace)| {
-                Step::Claim { name, shard, count, replace }
+            (place.clone(), claimant).prop_map(|((name, shard, count), claimant)| {
+                Step::Claim { name, shard, count, claimant }
             }),
             place.clone().prop_map(|(name, shard, count)| Step::Release { name, shard, count }),
             place.clone().prop_map(|(name, shard, _)| Step::AddInterest { name, shard }),
@@ -248,6 +287,7 @@ mod tests {
     #[derive(Default)]
     struct Model {
         holders: Vec<(u8, u16, ConnectionId, u64)>,
+        pulled: BTreeSet<u8>,
         interests: BTreeSet<(u8, u16)>,
         pushes: Vec<(u8, u16)>,
         epochs: u64,
@@ -265,10 +305,16 @@ mod tests {
             (0..3).filter(|shard| *shard != home && wants(*shard)).map(ShardId).collect()
         }
 
-        fn claim(&mut self, name: u8, shard: u16, by: ConnectionId, replace: bool) -> Claim {
+        fn claim(&mut self, name: u8, shard: u16, by: ConnectionId, who: Claimant) -> Claim {
             let before = self.holder(name).filter(|holder| holder.2 != by);
-            if before.is_some() && !replace {
+            let takes = who == REPLACE || who == REFUSE && self.pulled.contains(&name);
+            if before.is_some() && !takes {
                 return Claim::Refused;
+            }
+            if who == Claimant::Pull {
+                self.pulled.insert(name);
+            } else {
+                self.pulled.remove(&name);
             }
             self.epochs += 1;
             self.holders.retain(|holder| holder.0 != name);
@@ -302,15 +348,10 @@ mod tests {
             let stream = |name: u8| key(&name.to_string());
             for step in steps {
                 match step {
-                    Step::Claim { name, shard, count, replace } => {
+                    Step::Claim { name, shard, count, claimant } => {
                         let by = connection(shard, count);
-                        let policy = if replace {
-                            OnDuplicatePublish::Replace
-                        } else {
-                            OnDuplicatePublish::Refuse
-                        };
-                        let claim = directory.claim(&stream(name), ShardId(shard), by, policy);
-                        prop_assert_eq!(claim, model.claim(name, shard, by, replace));
+                        let claim = directory.claim(&stream(name), ShardId(shard), by, claimant);
+                        prop_assert_eq!(claim, model.claim(name, shard, by, claimant));
                     }
                     Step::Release { name, shard, count } => {
                         let by = connection(shard, count);

@@ -1,6 +1,6 @@
 //! Pulls: a stream that is played here and published elsewhere is fetched from the first of its
 //! application's origins that has it. A pull holds the stream's name as a publisher does, and gives
-//! way to a real one where the application lets publishers be replaced.
+//! way to every real one.
 
 use std::rc::Rc;
 
@@ -13,9 +13,9 @@ use super::state::{Leaving, State, StreamSlot};
 use super::stream::{Publication, Source};
 use super::upstream::{self, Cancel};
 use super::{Shard, random};
-use crate::config::{OnDuplicatePublish, expand_url};
+use crate::config::expand_url;
 use crate::hub::backoff::Backoff;
-use crate::hub::directory::Claim;
+use crate::hub::directory::{Claim, Claimant};
 use crate::id::ConnectionId;
 use crate::telemetry::CloseReason;
 
@@ -38,7 +38,7 @@ pub(super) fn start_if_wanted(state: &mut State, shard: &Rc<Shard>, stream: Stre
     let holder = ConnectionId::new(shard.id, state.connections_made);
     // A pull or publisher on another shard has the name: its frames come from there.
     let Claim::Granted { .. } =
-        shard.directory().claim(&entry.key, shard.id, holder, OnDuplicatePublish::Refuse)
+        shard.directory().claim(&entry.key, shard.id, holder, Claimant::Pull)
     else {
         return;
     };
@@ -124,8 +124,7 @@ impl State {
         if entry.publication.is_some_and(|it| it.source == Source::Local(connection)) {
             return;
         }
-        let claim =
-            shard.directory().claim(&entry.key, shard.id, pull.holder, OnDuplicatePublish::Refuse);
+        let claim = shard.directory().claim(&entry.key, shard.id, pull.holder, Claimant::Pull);
         if let Claim::Granted { epoch, interested, .. } = claim {
             let publication = Publication { epoch, source: Source::Local(connection) };
             self.begin_local_publication(shard, stream, publication, interested);

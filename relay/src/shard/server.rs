@@ -13,7 +13,7 @@ use super::state::{Leaving, Slot, State};
 use super::stream::{Publication, Source};
 use super::{Shard, pull};
 use crate::config::AppConfig;
-use crate::hub::directory::Claim;
+use crate::hub::directory::{Claim, Claimant};
 use crate::id::StreamKey;
 use crate::message::ShardMessage;
 use crate::telemetry::CloseReason;
@@ -177,7 +177,8 @@ fn publish(
     }
     let (app, key) =
         key_of(state, shard, slot, &request.name).ok_or(refusal("the stream has no name"))?;
-    let claim = shard.directory().claim(&key, shard.id, slot.id, app.on_duplicate_publish);
+    let claimant = Claimant::Publisher(app.on_duplicate_publish);
+    let claim = shard.directory().claim(&key, shard.id, slot.id, claimant);
     let Claim::Granted { epoch, replaced, interested, .. } = claim else {
         return Err(refusal("the stream is already being published"));
     };

@@ -184,9 +184,11 @@ pub const METRICS: &[Metric] = &[
     total("edgerelay_publishes_refused_total", "Publish requests refused.", |c| {
         c.publish_refused.total()
     }),
-    total("edgerelay_publishers_replaced_total", "Publishers whose name a newer one took.", |c| {
-        c.publisher_replaced.total()
-    }),
+    total(
+        "edgerelay_publishers_replaced_total",
+        "Publishers and pulls whose name a newer publisher took.",
+        |c| c.publisher_replaced.total(),
+    ),
     total("edgerelay_plays_total", "Plays begun.", |c| c.plays.total()),
     total("edgerelay_plays_refused_total", "Play requests refused.", |c| c.play_refused.total()),
     total(

@@ -10,6 +10,7 @@ use crate::support::media::Clip;
 use crate::support::nginx::Nginx;
 use crate::support::relay::{Relay, Settings};
 use crate::support::rtmp::{Peer, block_on};
+use crate::support::synthetic::{Sink, Source};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -74,4 +75,40 @@ fn a_pull_comes_back_after_its_origin_does() {
     let _publisher = publish_looped(Clip::Plain.path(), &nginx.url("cam"));
     relay.wait_for_metric("edgerelay_pull_connected_total", &[], LIMIT, |count| count >= 2.0);
     player.wait_for_frames(seen + 100, LIMIT);
+}
+
+#[test]
+fn a_publisher_takes_the_name_from_a_pull_even_where_publishers_are_refused() {
+    let _machine = machine::shared();
+    let origin = Relay::start();
+    let url = origin.url("{name}");
+    let relay = Settings::new()
+        .app("on_duplicate_publish = \"refuse\"")
+        .app(&format!("origin = [\"{url}\"]"))
+        .start();
+    block_on(async {
+        let mut player = Peer::connect(&relay.url("cam"), ClientMode::Play).await.unwrap();
+        let mut sink = Sink::default();
+        let mut publishers = Vec::new();
+        for (publisher, url) in [(1, origin.url("cam")), (2, relay.url("cam"))] {
+            let mut peer = Peer::publish(&url).await.expect("accepted");
+            for message in Source::head() {
+                peer.send(&message).await.unwrap();
+            }
+            let mut source = Source::new(publisher, 500);
+            for _ in 0..30 {
+                peer.send(&source.next_message()).await.unwrap();
+            }
+            while sink.last != Some((publisher, 29)) {
+                match player.next_event_within(LIMIT).await {
+                    Ok(ClientEvent::Media(message)) => sink.take(&message),
+                    Ok(_) => {}
+                    Err(error) => panic!("{error} after {sink:?}"),
+                }
+            }
+            publishers.push(peer);
+        }
+        assert!(sink.is_unbroken(), "both parts whole, time forward: {sink:?}");
+    });
+    relay.wait_for_role("pull", 0);
 }
