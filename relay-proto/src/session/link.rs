@@ -46,6 +46,16 @@ pub(super) struct Keepalive {
     pub(super) interval: Duration,
     /// Silence after it.
     pub(super) timeout: Duration,
+    pub(super) answers: PingAnswers,
+}
+
+/// Whether a peer can be held to answering pings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PingAnswers {
+    /// Clients must: RTMP 1.0 §7.1.7.
+    Due,
+    /// No document says that a server must. One that ever did is held to it.
+    DueOnceSeen,
 }
 
 pub(super) struct Link {
@@ -62,6 +72,8 @@ pub(super) struct Link {
     keepalive: Keepalive,
     heard: Instant,
     pinged: Option<Instant>,
+    /// Whether a ping was ever answered.
+    answered: bool,
 }
 
 /// Without buffers: commands in them hold stream keys.
@@ -92,6 +104,7 @@ impl Link {
             keepalive,
             heard: now,
             pinged: None,
+            answered: false,
         }
     }
 
@@ -162,7 +175,10 @@ impl Link {
                         self.send_user_control(event::PING_RESPONSE, &[timestamp]);
                         Control::Done
                     }
-                    // That it came is all a ping response says.
+                    event::PING_RESPONSE => {
+                        self.answered = true;
+                        Control::Done
+                    }
                     _ => Control::Done,
                 }
             }
@@ -185,10 +201,15 @@ impl Link {
         if self.poll_timeout().is_none_or(|at| now < at) {
             return Ok(());
         }
-        if self.pinged.is_some() {
+        if self.pinged.is_none() {
+            self.ping(now);
+        } else if self.answered || self.keepalive.answers == PingAnswers::Due {
             return Err(PeerFault::PingTimeout);
+        } else {
+            // Nothing follows from silence; the next ping is due after as much of it.
+            self.pinged = None;
+            self.heard = now;
         }
-        self.ping(now);
         Ok(())
     }
 

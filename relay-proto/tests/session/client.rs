@@ -137,7 +137,6 @@ fn a_push_says_what_encoders_say() {
     script.deliver();
     assert_eq!(script.events, [ClientEvent::Ready { stream_id: 1 }]);
     assert_eq!(script.session.stream_id(), Some(1));
-    assert_eq!(script.session.poll_timeout(), None);
 }
 
 #[test]
@@ -238,19 +237,67 @@ fn a_server_that_ends_an_accepted_publication_is_a_rejection() {
 
 #[test]
 fn every_step_has_a_deadline() {
-    let at = |seconds| Instant::EPOCH + Duration::from_secs(seconds);
     let mut script = Script::publish();
-    assert_eq!(script.session.handle_timeout(at(9)), Ok(()));
-    assert_eq!(script.session.handle_timeout(at(10)), Err(PeerFault::HandshakeTimeout));
+    assert_eq!(script.session.handle_timeout(seconds(9)), Ok(()));
+    assert_eq!(script.session.handle_timeout(seconds(10)), Err(PeerFault::HandshakeTimeout));
     let mut script = Script::publish();
-    script.now = at(8);
+    script.now = seconds(8);
     script.server.handshake();
     script.deliver();
-    script.now = at(16);
+    script.now = seconds(16);
     script.connect_result();
     script.deliver();
-    assert_eq!(script.session.poll_timeout(), Some(at(26)));
-    assert_eq!(script.session.handle_timeout(at(26)), Err(PeerFault::CommandTimeout));
+    assert_eq!(script.session.poll_timeout(), Some(seconds(26)));
+    assert_eq!(script.session.handle_timeout(seconds(26)), Err(PeerFault::CommandTimeout));
+}
+
+fn seconds(seconds: u64) -> Instant {
+    Instant::EPOCH + Duration::from_secs(seconds)
+}
+
+impl Script {
+    /// Lets time pass until `now`, then counts the pings sent so far.
+    fn pings_at(&mut self, now: Instant) -> usize {
+        self.session.handle_timeout(now).unwrap();
+        self.drain();
+        let is_ping = |message: &&Message| {
+            message.message_type == MessageType::USER_CONTROL
+                && message.payload.prefix::<2>() == ([0, 6], 2)
+        };
+        self.sent.iter().filter(is_ping).count()
+    }
+}
+
+#[test]
+fn a_silent_server_that_ever_answered_a_ping_is_given_up() {
+    let mut script = Script::ready(ClientMode::Publish, "NetStream.Publish.Start");
+    assert_eq!(script.session.poll_timeout(), Some(seconds(60)));
+    assert_eq!(script.pings_at(seconds(59)), 0);
+    assert_eq!(script.pings_at(seconds(60)), 1);
+    script.now = seconds(70);
+    script.server.message(2, MessageType::USER_CONTROL, 0, 0, vec![0, 7, 0, 0, 0xEA, 0x60]);
+    script.deliver();
+    assert_eq!(script.session.poll_timeout(), Some(seconds(130)));
+    assert_eq!(script.pings_at(seconds(130)), 2);
+    // Anything counts as a sign of life.
+    script.now = seconds(150);
+    script.server.message(2, MessageType::ACKNOWLEDGEMENT, 0, 0, vec![0, 0, 0, 1]);
+    script.deliver();
+    assert_eq!(script.pings_at(seconds(210)), 3);
+    assert_eq!(script.session.poll_timeout(), Some(seconds(240)));
+    assert_eq!(script.session.handle_timeout(seconds(240)), Err(PeerFault::PingTimeout));
+}
+
+#[test]
+fn a_server_that_answers_no_pings_is_kept() {
+    let mut script = Script::ready(ClientMode::Play, "NetStream.Play.Start");
+    assert_eq!(script.pings_at(seconds(60)), 1);
+    assert_eq!(script.pings_at(seconds(90)), 1);
+    assert_eq!(script.session.poll_timeout(), Some(seconds(150)));
+    assert_eq!(script.pings_at(seconds(150)), 2);
+    assert_eq!(script.pings_at(seconds(180)), 2);
+    script.session.close();
+    assert_eq!(script.session.poll_timeout(), None);
 }
 
 #[test]

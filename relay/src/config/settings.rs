@@ -133,9 +133,10 @@ pub struct RtmpConfig {
     pub publish_idle_timeout: Duration,
     /// A player waits so long for a stream that nobody publishes. Zero: for ever.
     pub play_wait_timeout: Duration,
-    /// A player that has been silent for so long is pinged.
+    /// A peer that has been silent for so long is pinged: a client, and the far side of a push or pull.
     pub ping_interval: Duration,
-    /// A ping unanswered for so long closes the connection.
+    /// A ping unanswered for so long closes the connection; that of a push or pull only where the
+    /// far side has ever answered one.
     pub ping_timeout: Duration,
     /// Connections in all.
     pub connections_max: usize,

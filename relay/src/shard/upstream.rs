@@ -66,6 +66,8 @@ pub(super) fn session(shard: &Shard, url: RtmpUrl, mode: ClientMode) -> Box<Clie
         message_bytes_max: rtmp.message_bytes_max,
         handshake_timeout: rtmp.handshake_timeout,
         command_timeout: rtmp.command_timeout,
+        ping_interval: rtmp.ping_interval,
+        ping_timeout: rtmp.ping_timeout,
         ..ClientConfig::new(url, mode)
     };
     Box::new(ClientSession::new(config, shard.now(), random()))

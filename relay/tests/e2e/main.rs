@@ -14,4 +14,5 @@ mod scale;
 mod slow;
 mod support;
 mod timestamps;
+mod upstreams;
 mod yardstick;

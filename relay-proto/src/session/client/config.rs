@@ -40,6 +40,10 @@ pub struct ClientConfig {
     pub handshake_timeout: Duration,
     /// For each answer from there to readiness.
     pub command_timeout: Duration,
+    /// A server that is silent for so long once ready is pinged; zero turns pings off.
+    pub ping_interval: Duration,
+    /// And closed when so long after it has said nothing, if it ever answered a ping.
+    pub ping_timeout: Duration,
 }
 
 impl ClientConfig {
@@ -60,6 +64,8 @@ impl ClientConfig {
             message_bytes_max: MESSAGE_BYTES_MAX_DEFAULT,
             handshake_timeout: Duration::from_secs(10),
             command_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(60),
+            ping_timeout: Duration::from_secs(30),
         }
     }
 }

@@ -15,7 +15,7 @@ pub use config::{ClientConfig, ClientEvent, ClientMode, ClientOutput};
 
 use super::capabilities;
 use super::intake;
-use super::link::{Control, Keepalive, Link, event};
+use super::link::{Control, Keepalive, Link, PingAnswers, event};
 use super::media::{MediaKind, MediaMessage};
 use crate::amf0::Value;
 use crate::command::Command;
@@ -79,9 +79,11 @@ impl ClientSession {
     /// from `seed`.
     #[must_use]
     pub fn new(config: ClientConfig, now: Instant, seed: u64) -> Self {
-        // Servers are not pinged: some take it for an error.
-        let keepalive =
-            Keepalive { interval: core::time::Duration::ZERO, timeout: core::time::Duration::ZERO };
+        let keepalive = Keepalive {
+            interval: config.ping_interval,
+            timeout: config.ping_timeout,
+            answers: PingAnswers::DueOnceSeen,
+        };
         let mut link = Link::new(now, config.message_bytes_max, keepalive);
         let mut handshake = ClientHandshake::new(seed, config.handshake);
         // Without input, all a client's handshake can do is to begin.
@@ -119,7 +121,7 @@ impl ClientSession {
         Ok(())
     }
 
-    /// Does what time demands: deadlines.
+    /// Does what time demands: deadlines, pings.
     ///
     /// # Errors
     /// The server missed a deadline.
@@ -130,14 +132,21 @@ impl ClientSession {
                 Phase::Handshake(_) => PeerFault::HandshakeTimeout,
                 _ => PeerFault::CommandTimeout,
             }),
+            _ if self.keeps_alive() => self.link.handle_timeout(now),
             _ => Ok(()),
         }
     }
 
     /// When to call [`Self::handle_timeout`] next.
     #[must_use]
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        self.deadline
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let keepalive = if self.keeps_alive() { self.link.poll_timeout() } else { None };
+        self.deadline.into_iter().chain(keepalive).min()
+    }
+
+    /// Until it is ready, the server has deadlines.
+    const fn keeps_alive(&self) -> bool {
+        matches!(self.phase, Phase::Ready { .. })
     }
 
     /// The next bytes to send or event to act on, in order.

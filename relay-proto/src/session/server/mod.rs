@@ -16,7 +16,7 @@ pub use event::{ServerEvent, ServerOutput, ServerSessionConfig};
 
 use self::streams::NetStreams;
 use super::intake;
-use super::link::{Keepalive, Link};
+use super::link::{Keepalive, Link, PingAnswers};
 use super::media::MediaMessage;
 use super::request::ConnectRequest;
 use crate::command::Command;
@@ -71,7 +71,11 @@ impl ServerSession {
     /// A connection just accepted. The handshake's random bytes are made from `seed`.
     #[must_use]
     pub fn new(config: ServerSessionConfig, now: Instant, seed: u64) -> Self {
-        let keepalive = Keepalive { interval: config.ping_interval, timeout: config.ping_timeout };
+        let keepalive = Keepalive {
+            interval: config.ping_interval,
+            timeout: config.ping_timeout,
+            answers: PingAnswers::Due,
+        };
         Self {
             phase: Phase::Handshake(ServerHandshake::new(seed)),
             link: Link::new(now, config.message_bytes_max, keepalive),
