@@ -1,0 +1,201 @@
+//! Counts what a frame allocates on its way from a publisher's bytes to two hundred players, part by
+//! part and in a whole relay. A file of its own with one test, because the allocator is the whole
+//! process's.
+
+#[path = "../benches/micro/media.rs"]
+mod media;
+#[path = "../benches/micro/node.rs"]
+mod node;
+
+use std::alloc::System;
+use std::time::Duration;
+
+use bytes::Bytes;
+use edgerelay::config::AppConfig;
+use edgerelay::hub::egress::Segment;
+use edgerelay::hub::limits::StreamLimits;
+use edgerelay::hub::stream::Stream;
+use edgerelay::hub::subscriber::{SubscriberKey, SubscriberOptions};
+use edgerelay_proto::chunk::{ChunkDecoder, ChunkLimits};
+use edgerelay_proto::session::{MediaKind, MediaMessage};
+use edgerelay_proto::time::Instant;
+use edgerelay_uring::SendBatch;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
+
+use self::node::Node;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const SUBSCRIBERS: usize = 200;
+const CHUNK_SIZE: u32 = 65_536;
+const SEND_IOVECS_MAX: usize = 1_024;
+const SEND_BYTES_MAX: usize = 1 << 20;
+
+/// Groups of pictures sent before anything is counted, and while it is.
+const WARM_UP_GOPS: u32 = 2;
+const COUNTED_GOPS: u32 = 2;
+
+/// Allocations and reallocations of one part, summed up.
+#[derive(Default)]
+struct Tally {
+    allocations: usize,
+    bytes: usize,
+}
+
+impl Tally {
+    /// Runs one part of a frame's way and adds what it allocates.
+    fn count<T>(&mut self, part: impl FnOnce() -> T) -> T {
+        let before = ALLOCATOR.stats();
+        let outcome = part();
+        self.add(ALLOCATOR.stats() - before);
+        outcome
+    }
+
+    fn add(&mut self, change: Stats) {
+        self.allocations += change.allocations + change.reallocations;
+        self.bytes += change.bytes_allocated;
+    }
+
+    /// Shows what each message allocated, and holds it to `max` allocations.
+    fn check(&self, name: &str, messages: usize, max: f64) {
+        let each = |sum: usize| sum as f64 / messages as f64;
+        let (allocations, bytes) = (each(self.allocations), each(self.bytes));
+        println!("  {name:<14} {allocations:>8.3} allocations {bytes:>10.1} bytes");
+        assert!(allocations <= max, "{name}: {allocations} allocations, {max} are known");
+    }
+}
+
+#[derive(Default)]
+struct Parts {
+    decode: Tally,
+    append: Tally,
+    segments: Tally,
+    batch: Tally,
+    sent: Tally,
+    sweep: Tally,
+}
+
+#[test]
+fn a_frame_allocates_no_more_than_is_known() {
+    for chunk_size in [4_096, 65_536] {
+        by_part(chunk_size);
+        whole_relay(chunk_size);
+    }
+}
+
+fn by_part(chunk_size: u32) {
+    let mut now = Instant::EPOCH;
+    let mut decoder = ChunkDecoder::new(ChunkLimits::default());
+    let mut stream = Stream::new(StreamLimits::new(&AppConfig::default(), CHUNK_SIZE), now);
+    stream.on_publish(now);
+    for message in media::head() {
+        stream.append(now, message);
+    }
+    let keys: Vec<_> =
+        (0..SUBSCRIBERS).map(|_| stream.subscribe(now, SubscriberOptions::default())).collect();
+    decoder.handle_input(media::set_chunk_size(chunk_size));
+    assert!(decoder.poll_message().unwrap().is_some());
+
+    let mut parts = Parts::default();
+    let mut messages = 0;
+    for gop in 0..WARM_UP_GOPS + COUNTED_GOPS {
+        if gop == WARM_UP_GOPS {
+            parts = Parts::default();
+            messages = 0;
+        }
+        let first_timestamp = gop * media::GOP_FRAMES * media::FRAME_MILLIS;
+        for message in media::group_of_pictures(first_timestamp) {
+            let wire = media::wire(&[message], 1, chunk_size);
+            // As a slice of a receive buffer is, of which the rest is still there.
+            let _rest = wire.clone();
+            let step = Duration::from_millis(u64::from(media::FRAME_MILLIS)) / 3;
+            now += step;
+            one_message(&mut parts, &mut decoder, &mut stream, &keys, now, wire);
+            messages += 1;
+            if messages % 100 == 0 {
+                parts.sweep.count(|| stream.handle_timeout(now));
+            }
+        }
+    }
+    println!("chunks of {chunk_size} bytes, {SUBSCRIBERS} subscribers, for each message:");
+    parts.decode.check("decode", messages, 0.41);
+    parts.append.check("append", messages, 2.02);
+    parts.segments.check("segments", messages, 0.0);
+    parts.batch.check("batch", messages, 2.02);
+    parts.sent.check("on_sent", messages, 0.0);
+    parts.sweep.check("sweep", messages, 0.0);
+}
+
+fn one_message(
+    parts: &mut Parts,
+    decoder: &mut ChunkDecoder,
+    stream: &mut Stream,
+    keys: &[SubscriberKey],
+    now: Instant,
+    wire: Bytes,
+) {
+    let message = parts.decode.count(|| {
+        decoder.handle_input(wire);
+        decoder.poll_message().unwrap().unwrap()
+    });
+    let kind = [MediaKind::Audio, MediaKind::Video, MediaKind::Data]
+        .into_iter()
+        .find(|kind| kind.message_type() == message.message_type)
+        .unwrap();
+    let media = MediaMessage { kind, timestamp: message.timestamp, payload: message.payload };
+    parts.append.count(|| stream.append(now, media));
+    let mut shared = None;
+    for key in keys {
+        let segment = parts
+            .segments
+            .count(|| stream.poll_segment(now, *key, SEND_IOVECS_MAX, SEND_BYTES_MAX));
+        match segment {
+            Segment::Shared { range } => assert_eq!(*shared.get_or_insert(range.clone()), range),
+            Segment::Private(_) => {}
+            other => panic!("{other:?} with a frame to send"),
+        }
+    }
+    if let Some(range) = shared {
+        parts.batch.count(|| SendBatch::new(stream.shared_slices(&range).cloned()));
+    }
+    for key in keys {
+        parts.sent.count(|| stream.on_sent(now, *key));
+    }
+}
+
+/// A relay of one shard with sockets: reads, decodes, keeps, sends.
+fn whole_relay(chunk_size: u32) {
+    let node = Node::start().unwrap();
+    let mut publisher = node.publish("stream").unwrap();
+    let mut players = node.play("stream", SUBSCRIBERS).unwrap();
+    let stream_id = publisher.stream_id();
+    publisher.send(&media::set_chunk_size(chunk_size)).unwrap();
+    let first = [&media::head()[..], &[media::keyframe(0, media::KEYFRAME_BYTES)]].concat();
+    publisher.send(&media::wire(&first, stream_id, chunk_size)).unwrap();
+    players.settle((media::KEYFRAME_BYTES * SUBSCRIBERS) as u64).unwrap();
+
+    let mut tally = Tally::default();
+    let mut messages = 0;
+    for gop in 0..WARM_UP_GOPS + COUNTED_GOPS {
+        let gop_millis = media::GOP_FRAMES * media::FRAME_MILLIS;
+        for message in media::group_of_pictures((gop + 1) * gop_millis) {
+            let wire = media::wire(std::slice::from_ref(&message), stream_id, chunk_size);
+            let sent = ((message.payload.len() + HEADER_BYTES) * SUBSCRIBERS) as u64;
+            let mut relay = || {
+                publisher.send(&wire).unwrap();
+                players.receive(sent).unwrap();
+            };
+            if gop < WARM_UP_GOPS {
+                relay();
+            } else {
+                tally.count(relay);
+                messages += 1;
+            }
+        }
+    }
+    tally.check("a whole relay", messages, 207.0);
+}
+
+/// Chunk header that the relay puts before each message.
+const HEADER_BYTES: usize = 12;
