@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask <command>`. Each prints what it runs and how long that
 //! took. No product logic lives here.
 
+mod bench;
 mod ci;
 mod deny;
 mod leaks;
@@ -45,6 +46,8 @@ enum Command {
     Ci,
     /// Check the rules of the house that the compiler and clippy do not
     Tidy,
+    /// Measure the relay beside other RTMP servers, in one run
+    Bench(bench::BenchArguments),
     /// Run the tests of the fenced unsafe code under valgrind
     LeakCheck,
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::everything(),
         Command::Run { arguments } => run::run(&arguments),
         Command::Test { only } => test::test(only.as_deref()),
+        Command::Bench(arguments) => bench::bench(&arguments),
         Command::Ci => ci::ci(),
         Command::Tidy => step::timed("tidy", tidy::tidy),
         Command::LeakCheck => step::timed("leak-check", leaks::check),

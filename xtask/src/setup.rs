@@ -22,6 +22,17 @@ const PACKAGES: [(&str, &str); 10] = [
     ("valgrind", "checks the fenced unsafe code"),
 ];
 
+/// Debian packages that `cargo xtask bench` uses, and why.
+const BENCH_PACKAGES: [(&str, &str); 7] = [
+    ("nginx", "carries the RTMP module below"),
+    ("libnginx-mod-rtmp", "the server that the others are compared with"),
+    ("iproute2", "makes the network namespace"),
+    ("procps", "sysctl, for the congestion control within"),
+    ("util-linux", "taskset, which gives everybody a core"),
+    ("linux-perf", "counts system calls"),
+    ("ca-certificates", "for npm"),
+];
+
 /// What the machine lacks and we may not install.
 #[derive(Debug)]
 pub(crate) struct Missing {
@@ -51,10 +62,19 @@ pub(crate) fn everything() -> Result<()> {
 
 /// Installs the Debian packages that are missing.
 pub(crate) fn packages() -> Result<()> {
-    let missing: Vec<(&str, &str)> =
-        PACKAGES.into_iter().filter(|(package, _)| !is_installed(package)).collect();
+    install(&PACKAGES)
+}
+
+/// Installs what the side-by-side needs besides.
+pub(crate) fn bench_packages() -> Result<()> {
+    install(&BENCH_PACKAGES)
+}
+
+fn install(packages: &[(&'static str, &str)]) -> Result<()> {
+    let missing: Vec<_> =
+        packages.iter().copied().filter(|(package, _)| !is_installed(package)).collect();
     if missing.is_empty() {
-        println!("setup: all {} Debian packages are installed", PACKAGES.len());
+        println!("setup: all {} Debian packages are installed", packages.len());
         return Ok(());
     }
     for (package, purpose) in &missing {

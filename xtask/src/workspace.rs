@@ -14,6 +14,14 @@ pub(crate) fn root() -> &'static Path {
     manifest_folder.parent().unwrap_or(manifest_folder)
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root().join(folder),
+        None => root().join("target"),
+    }
+}
+
 /// A text file of the checkout.
 pub(crate) struct TextFile {
     /// Relative to the root, with forward slashes.

@@ -1,0 +1,102 @@
+//! Runs the load generator and follows what it says.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::arguments::Arguments;
+use super::process::{LOAD_CORE, Process};
+use super::scenario::{Load, Scenario};
+
+/// A running load.
+#[derive(Debug)]
+pub(crate) struct LoadRun {
+    process: Process,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+/// What it says, a JSON object a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    WindowBegin,
+    WindowEnd,
+    Report,
+}
+
+impl LoadRun {
+    /// Starts the load of a scenario. `publishes` is whether the server makes the stream itself.
+    pub(crate) fn start(
+        arguments: &Arguments,
+        scenario: &Scenario,
+        server: SocketAddr,
+        publishes: bool,
+    ) -> Result<Self> {
+        let mut command = Command::new(&arguments.load);
+        let url = format!("rtmp://{server}/live/cam{{n}}");
+        let sends = !publishes && !matches!(scenario.load, Load::Idle { .. });
+        command.arg(match scenario.load {
+            Load::Push { .. } => "publish",
+            _ if sends => "run",
+            _ => "play",
+        });
+        command.args(["--url", &url, "--json-lines", "--allow-loss"]);
+        command.args(["--warmup", &format!("{}s", arguments.warmup)]);
+        command.args(["--duration", &format!("{}s", arguments.window)]);
+        command.args(["--streams", &scenario.streams().max(1).to_string()]);
+        if sends {
+            command.args(scenario.pattern());
+        }
+        match scenario.load {
+            Load::Play { players_each, .. } => {
+                command.args(["--players-per-stream", &players_each.to_string()]);
+            }
+            Load::Push { .. } => {}
+            Load::Idle { players } => {
+                command.args(["--idle", &players.to_string(), "--ramp", "2000"]);
+            }
+            Load::Storm { steady, joins_per_second } => {
+                command.args(["--players", &steady.to_string()]);
+                command.args(["--churn", &joins_per_second.to_string()]);
+            }
+        }
+        Self::spawn(&command)
+    }
+
+    /// Starts a server that takes what is pushed to it.
+    pub(crate) fn sink(arguments: &Arguments, scenario: &Scenario, at: SocketAddr) -> Result<Self> {
+        let mut command = Command::new(&arguments.load);
+        command.args(["sink", "--listen", &at.to_string(), "--json-lines", "--allow-loss"]);
+        command.args(["--streams", &scenario.streams().to_string()]);
+        command.args(["--warmup", &format!("{}s", arguments.warmup)]);
+        command.args(["--duration", &format!("{}s", arguments.window)]);
+        let mut run = Self::spawn(&command)?;
+        run.process.wait_for_port(at)?;
+        Ok(run)
+    }
+
+    fn spawn(command: &Command) -> Result<Self> {
+        let mut process = Process::piped(command, LOAD_CORE)?;
+        let output = process.child().stdout.take().context("the output is piped")?;
+        Ok(Self { process, lines: BufReader::new(output).lines() })
+    }
+
+    /// Waits for an event and says what came with it.
+    pub(crate) fn wait_for(&mut self, event: Event) -> Result<Value> {
+        let name = match event {
+            Event::WindowBegin => "window_begin",
+            Event::WindowEnd => "window_end",
+            Event::Report => "report",
+        };
+        for line in &mut self.lines {
+            let line = line.context("read what the load generator says")?;
+            let value: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
+            if value.get("event").and_then(Value::as_str) == Some(name) {
+                return Ok(value);
+            }
+        }
+        bail!("the load generator ended before its {name}")
+    }
+}

@@ -1,0 +1,97 @@
+//! What is asked of every contender.
+
+/// One load.
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    /// As on the command line.
+    pub(crate) name: &'static str,
+    /// For the page.
+    pub(crate) title: &'static str,
+    pub(crate) load: Load,
+}
+
+/// Who comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// Streams of so many video kbit/s, each with so many players.
+    Play { streams: u32, players_each: u32, video_kbits: u32 },
+    /// Streams that the server pushes to a sink.
+    Push { streams: u32, video_kbits: u32 },
+    /// Players of a stream that nobody publishes.
+    Idle { players: u32 },
+    /// Players that come and go beside steady ones, on a GOP of four seconds.
+    Storm { steady: u32, joins_per_second: u32 },
+}
+
+/// Everything, in the order of the page.
+pub(crate) const SCENARIOS: [Scenario; 9] = [
+    fan_out("fan-out-50", "One stream of 2.5 Mbit/s to 50 players", 50),
+    fan_out("fan-out-200", "One stream of 2.5 Mbit/s to 200 players", 200),
+    fan_out("fan-out-500", "One stream of 2.5 Mbit/s to 500 players", 500),
+    many("many-100", "100 streams of 500 kbit/s, one player each", 100),
+    many("many-200", "200 streams of 500 kbit/s, one player each", 200),
+    Scenario {
+        name: "push-50",
+        title: "50 streams of 500 kbit/s pushed to a sink",
+        load: Load::Push { streams: 50, video_kbits: 436 },
+    },
+    Scenario {
+        name: "idle-10000",
+        title: "10 000 players that wait",
+        load: Load::Idle { players: 10_000 },
+    },
+    Scenario {
+        name: "join-storm",
+        title: "200 joins a second beside 20 players, GOP of 4 s",
+        load: Load::Storm { steady: 20, joins_per_second: 200 },
+    },
+    Scenario {
+        name: "fat",
+        title: "One stream of 50 Mbit/s to 20 players",
+        load: Load::Play { streams: 1, players_each: 20, video_kbits: 50_000 },
+    },
+];
+
+const fn fan_out(name: &'static str, title: &'static str, players_each: u32) -> Scenario {
+    Scenario { name, title, load: Load::Play { streams: 1, players_each, video_kbits: 2436 } }
+}
+
+const fn many(name: &'static str, title: &'static str, streams: u32) -> Scenario {
+    Scenario { name, title, load: Load::Play { streams, players_each: 1, video_kbits: 436 } }
+}
+
+impl Scenario {
+    /// Bits per second of audio in every stream.
+    pub(crate) const AUDIO_KBITS: u32 = 64;
+
+    /// Streams, pushed or played.
+    pub(crate) const fn streams(&self) -> u32 {
+        match self.load {
+            Load::Play { streams, .. } | Load::Push { streams, .. } => streams,
+            Load::Idle { .. } => 0,
+            Load::Storm { .. } => 1,
+        }
+    }
+
+    /// Players that stay.
+    pub(crate) const fn players(&self) -> u32 {
+        match self.load {
+            Load::Play { streams, players_each, .. } => streams * players_each,
+            Load::Push { streams, .. } => streams,
+            Load::Idle { players } => players,
+            Load::Storm { steady, .. } => steady,
+        }
+    }
+
+    /// The stream of the load's first player as arguments of the load generator.
+    pub(crate) fn pattern(&self) -> Vec<String> {
+        let (kbits, gop) = match self.load {
+            Load::Play { video_kbits, .. } | Load::Push { video_kbits, .. } => (video_kbits, "2s"),
+            Load::Idle { .. } => (436, "2s"),
+            Load::Storm { .. } => (2436, "4s"),
+        };
+        let audio = format!("{}k", Self::AUDIO_KBITS);
+        let bitrate = format!("{kbits}k");
+        ["--bitrate", &bitrate, "--audio", &audio, "--gop", gop].map(str::to_owned).into()
+    }
+}
