@@ -38,6 +38,14 @@ pub struct SocketKey {
     generation: u32,
 }
 
+impl SocketKey {
+    /// A small number that no other socket in the ring has now; it is used
+    /// again after this one is removed.
+    pub const fn index(self) -> usize {
+        self.index
+    }
+}
+
 /// The end of one send.
 #[derive(Debug)]
 pub struct Completion {

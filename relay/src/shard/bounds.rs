@@ -65,4 +65,4 @@ pub(super) const STEP_GRACE_MAX: Duration = Duration::from_millis(10);
 
 /// A publisher that brings more than this in a merge window is read on without a pause: well below
 /// what any socket takes in unread, so that no publisher is ever held up.
-pub(super) const STEP_READ_BYTES_MAX: usize = 32 << 10;
+pub(super) const STEP_READ_BYTES_MAX: usize = 64 << 10;

@@ -63,7 +63,7 @@ impl State {
     }
 
     fn on_completion(&mut self, shard: &Rc<Shard>, completion: &Completion) {
-        let Some(slot) = self.by_socket.get(&completion.key).copied() else { return };
+        let Some(slot) = self.of_socket(completion.key) else { return };
         let now = shard.now();
         let Some(connection) = self.connection(slot) else { return };
         let in_flight = std::mem::replace(&mut connection.egress.in_flight, InFlight::Nothing);

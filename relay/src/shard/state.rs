@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use edgerelay_proto::fault::PeerFault;
 use edgerelay_proto::time::Instant;
-use edgerelay_uring::{SendRing, ZeroCopy, socket_ref};
+use edgerelay_uring::{SendRing, SocketKey, ZeroCopy, socket_ref};
 use slab::Slab;
 use tokio::sync::oneshot;
 use tokio_uring::net::TcpStream;
@@ -43,7 +43,8 @@ pub(super) struct State {
     pub(super) streams: Slab<StreamEntry>,
     pub(super) stream_slots: HashMap<StreamKey, StreamSlot>,
     pub(super) ring: SendRing,
-    pub(super) by_socket: HashMap<edgerelay_uring::SocketKey, Slot>,
+    /// By the socket's index in the ring; that of a socket removed is stale until used again.
+    by_socket: Vec<Slot>,
     /// Streams with frames that subscribers have not been offered.
     pub(super) streams_listed: Vec<StreamSlot>,
     /// Streams with frames for other shards.
@@ -63,7 +64,7 @@ impl State {
             streams: Slab::new(),
             stream_slots: HashMap::new(),
             ring,
-            by_socket: HashMap::new(),
+            by_socket: Vec::new(),
             streams_listed: Vec::new(),
             handovers_listed: Vec::new(),
             connections_listed: Vec::new(),
@@ -80,6 +81,21 @@ impl State {
     pub(super) fn find(&self, id: ConnectionId) -> Option<Slot> {
         let found = self.connections.iter().find(|(_, connection)| connection.id == id);
         found.map(|(index, _)| Slot { index, id })
+    }
+
+    fn note_socket(&mut self, key: SocketKey, slot: Slot) {
+        if self.by_socket.len() <= key.index() {
+            self.by_socket.resize(key.index() + 1, slot);
+        }
+        if let Some(place) = self.by_socket.get_mut(key.index()) {
+            *place = slot;
+        }
+    }
+
+    /// The connection whose socket it is, if it is still there.
+    pub(super) fn of_socket(&mut self, key: SocketKey) -> Option<Slot> {
+        let slot = *self.by_socket.get(key.index())?;
+        self.connection(slot).filter(|connection| connection.key == key).map(|_| slot)
     }
 
     pub(super) fn list_connection(&mut self, slot: Slot) {
@@ -267,7 +283,7 @@ impl Shard {
             reason: None,
         });
         let slot = Slot { index, id };
-        state.by_socket.insert(key, slot);
+        state.note_socket(key, slot);
         if let Some(entry) = role.stream().and_then(|stream| state.streams.get_mut(stream)) {
             entry.users += 1;
         }
@@ -371,7 +387,6 @@ impl Shard {
             return;
         }
         let mut connection = state.connections.remove(slot.index);
-        state.by_socket.remove(&connection.key);
         // What is in flight to a peer that is gone ends now; the ring keeps its buffers till then.
         let _gone = connection.socket.shutdown(Shutdown::Both);
         state.ring.remove_socket(connection.key);
