@@ -2,6 +2,7 @@
 
 mod churn;
 mod enhanced;
+mod controls;
 mod hostile;
 mod lifecycle;
 mod lost;

@@ -7,7 +7,12 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use edgerelay_proto::chunk::{CSID_AUDIO, CSID_DATA, CSID_VIDEO, encode_media};
+use edgerelay_proto::amf0::Value;
+use edgerelay_proto::chunk::{
+    CSID_AUDIO, CSID_COMMAND, CSID_DATA, CSID_VIDEO, ChunkEncoder, encode_media,
+};
+use edgerelay_proto::command::Command;
+use edgerelay_proto::message::{Message, MessageType};
 use edgerelay_proto::session::{
     ClientConfig, ClientEvent, ClientMode, ClientOutput, ClientSession, MediaKind, MediaMessage,
     RtmpUrl,
@@ -170,6 +175,21 @@ impl Peer {
         bytes.extend_from_slice(&wire.header);
         wire.body.iter().for_each(|slice| bytes.extend_from_slice(slice));
         bytes
+    }
+
+    /// Sends a command on its message stream, and asks for no answer.
+    pub(crate) async fn command(&mut self, name: &str, arguments: Vec<Value>) -> io::Result<()> {
+        let message = Message {
+            message_type: MessageType::COMMAND_AMF0,
+            stream_id: self.stream_id,
+            timestamp: 0,
+            payload: Command::new(name, 0.0, arguments).encode().into(),
+        };
+        let mut encoder = ChunkEncoder::new();
+        encoder.set_chunk_size(CHUNK_SIZE);
+        let mut bytes = BytesMut::new();
+        encoder.encode(CSID_COMMAND, &message, &mut bytes);
+        self.stream.write_all(&bytes).await
     }
 
     /// Resets the connection.
