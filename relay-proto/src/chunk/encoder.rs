@@ -4,6 +4,8 @@
 //! continuations with the extended timestamp repeated, as most players expect. No state besides the
 //! chunk size, so that the bytes of a frame are the same for every subscriber.
 
+use core::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use smallvec::SmallVec;
 
@@ -68,7 +70,7 @@ impl ChunkEncoder {
 }
 
 /// A media message as it is sent, ready for a gathering write.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct WireMessage {
     /// The first chunk's header. Apart from the body so that a subscriber with another message
     /// stream id or timestamp gets its own, see [`encode_media_header`].
@@ -80,6 +82,17 @@ pub struct WireMessage {
     pub body: SmallVec<[Bytes; 4]>,
     /// Bytes of header and body.
     pub wire_len: usize,
+}
+
+/// Sizes alone, as a payload.
+impl fmt::Debug for WireMessage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("WireMessage")
+            .field("wire_len", &self.wire_len)
+            .field("slices", &(1 + self.body.len()))
+            .finish()
+    }
 }
 
 /// Encodes a media message without copying its payload.
