@@ -43,15 +43,11 @@ pub enum CloseReason {
     UpstreamUnreachable,
     /// The stream that the connection carried is over.
     StreamEnded,
-    /// The connection's purpose was taken out of the configuration.
-    Reconfigured,
-    /// An operator asked for it.
-    Kicked,
 }
 
 impl CloseReason {
     /// Every reason but the peer's faults, whose names belong to the protocol.
-    pub const FIXED: [Self; 21] = [
+    pub const FIXED: [Self; 19] = [
         Self::PeerClosed,
         Self::HandshakeTimeout,
         Self::CommandTimeout,
@@ -71,8 +67,6 @@ impl CloseReason {
         Self::UpstreamRefused,
         Self::UpstreamUnreachable,
         Self::StreamEnded,
-        Self::Reconfigured,
-        Self::Kicked,
     ];
 
     /// The `reason` label in metrics and logs: short, fixed, without anything the peer chose.
@@ -99,8 +93,6 @@ impl CloseReason {
             Self::UpstreamRefused => "upstream_refused",
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::StreamEnded => "stream_ended",
-            Self::Reconfigured => "reconfigured",
-            Self::Kicked => "kicked",
         }
     }
 
