@@ -246,7 +246,8 @@ pub struct AppConfig {
     pub on_duplicate_publish: OnDuplicatePublish,
     /// Bytes one stream's log may hold on one shard.
     pub log_bytes_max: usize,
-    /// Media time one stream's log may span.
+    /// How long ago the oldest frame of one stream's log may have arrived, the current group of
+    /// pictures apart. Not media time, which is the publisher's word.
     pub log_duration_max: Duration,
     /// A subscriber further behind than this skips to the newest keyframe.
     pub lag_max: Duration,

@@ -44,7 +44,7 @@ pub struct StreamLimits {
     pub log_bytes_max: usize,
     /// Frames the log holds.
     pub log_frames_max: usize,
-    /// Age of the oldest frame, except in the current group of pictures, which only
+    /// Age since arrival of the oldest frame, except in the current group of pictures, which only
     /// `log_bytes_max` and `log_frames_max` cut short.
     pub log_duration_max: Duration,
     /// Whether joins start at the last keyframe rather than the next.
