@@ -4,6 +4,7 @@ mod churn;
 mod enhanced;
 mod controls;
 mod hostile;
+mod journal;
 mod lifecycle;
 mod lost;
 mod publish_play;
