@@ -2,9 +2,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::block::{Block, PartialBlock, random_block, set_fields, skip};
+use super::block::{Block, random_block, set_fields};
 use super::digest::{self, Scheme, Side};
-use super::{BLOCK_BYTES, HandshakeStep, VERSION, check_version};
+use super::exchange::Exchange;
+use super::{BLOCK_BYTES, HandshakeStep, VERSION};
 use crate::fault::PeerFault;
 
 /// What Flash Player 9.0.124.2 sends; servers know it as one that speaks digests.
@@ -22,33 +23,24 @@ pub enum ClientHandshakeKind {
 
 /// Opens a handshake with a server. Whatever S1 and S2 hold is accepted.
 ///
-/// | state | input | output | next |
-/// |---|---|---|---|
-/// | `Start` | | C0 C1 in one piece | `Version` |
-/// | `Version` | S0 | | `Hello` |
-/// | `Hello` | S1 | C2 | `Reply` |
-/// | `Reply` | S2, unread | | `Done` |
+/// | input | output |
+/// |---|---|
+/// | | C0 C1 in one piece |
+/// | S0 S1 | C2 |
+/// | S2, unread | |
 #[derive(Debug)]
 pub struct ClientHandshake {
     seed: u64,
     kind: ClientHandshakeKind,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    Start,
-    Version,
-    Hello(PartialBlock),
-    Reply { missing: usize },
-    Done,
+    /// `None` until C0 and C1 are sent.
+    exchange: Option<Exchange>,
 }
 
 impl ClientHandshake {
     /// A handshake whose random bytes are made from `seed`.
     #[must_use]
     pub const fn new(seed: u64, kind: ClientHandshakeKind) -> Self {
-        Self { seed, kind, state: State::Start }
+        Self { seed, kind, exchange: None }
     }
 
     /// Consumes from `input` what belongs to the handshake and says what to do. The first call, with
@@ -58,33 +50,11 @@ impl ClientHandshake {
     /// # Errors
     /// The peer speaks another protocol or version.
     pub fn handle_input(&mut self, input: &mut Bytes) -> Result<HandshakeStep, PeerFault> {
-        loop {
-            match &mut self.state {
-                State::Start => {
-                    self.state = State::Version;
-                    return Ok(HandshakeStep::Send(hello(self.kind, self.seed)));
-                }
-                State::Version => {
-                    let Some(&version) = input.first() else { return Ok(HandshakeStep::NeedMore) };
-                    check_version(version)?;
-                    skip(&mut 1, input);
-                    self.state = State::Hello(PartialBlock::new());
-                }
-                State::Hello(hello) => {
-                    let Some(s1) = hello.fill(input) else { return Ok(HandshakeStep::NeedMore) };
-                    let reply = reply(s1, self.kind, self.seed);
-                    self.state = State::Reply { missing: BLOCK_BYTES };
-                    return Ok(HandshakeStep::Send(reply));
-                }
-                State::Reply { missing } => {
-                    if !skip(missing, input) {
-                        return Ok(HandshakeStep::NeedMore);
-                    }
-                    self.state = State::Done;
-                }
-                State::Done => return Ok(HandshakeStep::Done),
-            }
-        }
+        let Some(exchange) = &mut self.exchange else {
+            self.exchange = Some(Exchange::Version);
+            return Ok(HandshakeStep::Send(hello(self.kind, self.seed)));
+        };
+        exchange.handle_input(input, |s1| reply(s1, self.kind, self.seed))
     }
 }
 

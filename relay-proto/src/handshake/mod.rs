@@ -6,6 +6,7 @@
 mod block;
 mod client;
 mod digest;
+mod exchange;
 mod server;
 
 pub use client::{ClientHandshake, ClientHandshakeKind};

@@ -2,9 +2,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::block::{Block, PartialBlock, random_block, set_fields, skip};
+use super::block::{Block, random_block, set_fields};
 use super::digest::{self, Side};
-use super::{BLOCK_BYTES, HandshakeStep, VERSION, check_version};
+use super::exchange::Exchange;
+use super::{BLOCK_BYTES, HandshakeStep, VERSION};
 use crate::fault::PeerFault;
 
 /// Any version but zero says that the server knows the digest handshake.
@@ -12,30 +13,21 @@ const SERVER_VERSION: [u8; 4] = [5, 0, 3, 1];
 
 /// Answers a client's handshake.
 ///
-/// | state | input | output | next |
-/// |---|---|---|---|
-/// | `Version` | C0 | | `Hello` |
-/// | `Hello` | C1 | S0 S1 S2 in one piece | `Reply` |
-/// | `Reply` | C2, unread | | `Done` |
+/// | input | output |
+/// |---|---|
+/// | C0 C1 | S0 S1 S2 in one piece |
+/// | C2, unread | |
 #[derive(Debug)]
 pub struct ServerHandshake {
     seed: u64,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    Version,
-    Hello(PartialBlock),
-    Reply { missing: usize },
-    Done,
+    exchange: Exchange,
 }
 
 impl ServerHandshake {
     /// A handshake whose random bytes are made from `seed`.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { seed, state: State::Version }
+        Self { seed, exchange: Exchange::Version }
     }
 
     /// Consumes from `input` what belongs to the handshake and says what to do. Call it again with
@@ -44,29 +36,7 @@ impl ServerHandshake {
     /// # Errors
     /// The peer speaks another protocol or version.
     pub fn handle_input(&mut self, input: &mut Bytes) -> Result<HandshakeStep, PeerFault> {
-        loop {
-            match &mut self.state {
-                State::Version => {
-                    let Some(&version) = input.first() else { return Ok(HandshakeStep::NeedMore) };
-                    check_version(version)?;
-                    skip(&mut 1, input);
-                    self.state = State::Hello(PartialBlock::new());
-                }
-                State::Hello(hello) => {
-                    let Some(c1) = hello.fill(input) else { return Ok(HandshakeStep::NeedMore) };
-                    let answer = answer(c1, self.seed);
-                    self.state = State::Reply { missing: BLOCK_BYTES };
-                    return Ok(HandshakeStep::Send(answer));
-                }
-                State::Reply { missing } => {
-                    if !skip(missing, input) {
-                        return Ok(HandshakeStep::NeedMore);
-                    }
-                    self.state = State::Done;
-                }
-                State::Done => return Ok(HandshakeStep::Done),
-            }
-        }
+        self.exchange.handle_input(input, |c1| answer(c1, self.seed))
     }
 }
 

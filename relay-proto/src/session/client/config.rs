@@ -1,13 +1,11 @@
 //! What goes into a client session and what comes out of it.
 
-use core::fmt;
 use core::time::Duration;
-
-use bytes::Bytes;
 
 use crate::handshake::ClientHandshakeKind;
 use crate::limits::MESSAGE_BYTES_MAX_DEFAULT;
 use crate::session::media::MediaMessage;
+use crate::session::output::SessionOutput;
 use crate::session::url::RtmpUrl;
 
 /// What a connection is made for.
@@ -71,23 +69,7 @@ impl ClientConfig {
 }
 
 /// What a client session gives out.
-#[derive(Clone, PartialEq)]
-pub enum ClientOutput {
-    /// Bytes for the server.
-    Send(Bytes),
-    /// Something to act on.
-    Event(ClientEvent),
-}
-
-/// Bytes as their length: commands in them hold stream keys.
-impl fmt::Debug for ClientOutput {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Send(bytes) => formatter.debug_tuple("Send").field(&bytes.len()).finish(),
-            Self::Event(event) => formatter.debug_tuple("Event").field(event).finish(),
-        }
-    }
-}
+pub type ClientOutput = SessionOutput<ClientEvent>;
 
 /// What the server did.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,8 +7,6 @@
 mod answers;
 mod config;
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 pub use config::{ClientConfig, ClientEvent, ClientMode, ClientOutput};
@@ -17,11 +15,11 @@ use super::capabilities;
 use super::intake;
 use super::link::{Control, Keepalive, Link, PingAnswers, event};
 use super::media::{MediaKind, MediaMessage};
+use super::output::Outputs;
 use crate::amf0::Value;
 use crate::command::Command;
 use crate::fault::PeerFault;
 use crate::handshake::{ClientHandshake, HandshakeStep};
-use crate::limits::SESSION_EVENTS_MAX;
 use crate::message::{Message, MessageType};
 use crate::time::Instant;
 
@@ -54,9 +52,7 @@ pub struct ClientSession {
     config: ClientConfig,
     phase: Phase,
     link: Link,
-    outputs: VecDeque<ClientOutput>,
-    /// Events since the last input, for their bound.
-    events: usize,
+    outputs: Outputs<ClientEvent>,
     /// Whether the end was reported, and no new beginning since.
     ended: bool,
     now: Instant,
@@ -93,8 +89,7 @@ impl ClientSession {
         Self {
             phase: Phase::Handshake(handshake),
             link,
-            outputs: VecDeque::new(),
-            events: 0,
+            outputs: Outputs::new(),
             ended: false,
             now,
             deadline: Some(now + config.handshake_timeout),
@@ -108,7 +103,7 @@ impl ClientSession {
     /// The server broke the protocol or a bound.
     pub fn handle_input(&mut self, now: Instant, mut input: Bytes) -> Result<(), PeerFault> {
         self.now = now;
-        self.events = 0;
+        self.outputs.on_input();
         self.link.on_received(now, input.len());
         self.shake_hands(&mut input)?;
         self.link.handle_chunks(input);
@@ -151,7 +146,7 @@ impl ClientSession {
 
     /// The next bytes to send or event to act on, in order.
     pub fn poll_output(&mut self) -> Option<ClientOutput> {
-        self.outputs.pop_front().or_else(|| self.link.take_output().map(ClientOutput::Send))
+        self.outputs.poll(&mut self.link)
     }
 
     /// The message stream, once ready.
@@ -298,17 +293,8 @@ impl ClientSession {
         self.push_event(ClientEvent::Eof)
     }
 
-    /// Queues an event behind all bytes queued before it.
     fn push_event(&mut self, event: ClientEvent) -> Result<(), PeerFault> {
-        self.events += 1;
-        if self.events > SESSION_EVENTS_MAX {
-            return Err(PeerFault::TooMany("messages"));
-        }
-        if let Some(bytes) = self.link.take_output() {
-            self.outputs.push_back(ClientOutput::Send(bytes));
-        }
-        self.outputs.push_back(ClientOutput::Event(event));
-        Ok(())
+        self.outputs.push_event(&mut self.link, event)
     }
 
     fn send_create_stream(&mut self) {

@@ -1,7 +1,7 @@
 //! The caller's answers to a client, and what else it has to tell it.
 
 use super::streams::NetStreamState;
-use super::{Phase, ServerOutput, ServerSession};
+use super::{Phase, ServerSession};
 use crate::amf0::Value;
 use crate::command::{Command, Status};
 use crate::fault::PeerFault;
@@ -148,13 +148,13 @@ impl ServerSession {
         self.deadline = None;
         // `play` holds nothing up, so what came behind it may be read already. It counts no more
         // than what is still to come.
-        self.outputs.retain(|output| matches!(output, ServerOutput::Send(_)));
+        self.outputs.drop_events();
     }
 
     /// Handles the input that was held while an answer was due.
     fn resume(&mut self) -> Result<(), PeerFault> {
         self.held_bytes = 0;
-        self.events = 0;
+        self.outputs.on_input();
         self.pump()
     }
 }

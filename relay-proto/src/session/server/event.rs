@@ -1,12 +1,10 @@
 //! What goes into a server session and what comes out of it.
 
-use core::fmt;
 use core::time::Duration;
-
-use bytes::Bytes;
 
 use crate::limits::MESSAGE_BYTES_MAX_DEFAULT;
 use crate::session::media::MediaMessage;
+use crate::session::output::SessionOutput;
 use crate::session::request::{ConnectRequest, PlayRequest, PublishRequest};
 
 /// How a server session behaves.
@@ -46,23 +44,7 @@ impl Default for ServerSessionConfig {
 }
 
 /// What a server session gives out.
-#[derive(Clone, PartialEq)]
-pub enum ServerOutput {
-    /// Bytes for the client, in one send where they are one piece.
-    Send(Bytes),
-    /// Something to act on.
-    Event(ServerEvent),
-}
-
-/// Bytes as their length: commands in them hold stream keys.
-impl fmt::Debug for ServerOutput {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Send(bytes) => formatter.debug_tuple("Send").field(&bytes.len()).finish(),
-            Self::Event(event) => formatter.debug_tuple("Event").field(event).finish(),
-        }
-    }
-}
+pub type ServerOutput = SessionOutput<ServerEvent>;
 
 /// What a client did.
 #[derive(Clone, Debug, PartialEq)]

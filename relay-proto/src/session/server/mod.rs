@@ -8,8 +8,6 @@ mod commands;
 mod event;
 mod streams;
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 pub use event::{ServerEvent, ServerOutput, ServerSessionConfig};
@@ -18,11 +16,12 @@ use self::streams::NetStreams;
 use super::intake;
 use super::link::{Keepalive, Link, PingAnswers};
 use super::media::MediaMessage;
+use super::output::Outputs;
 use super::request::ConnectRequest;
 use crate::command::Command;
 use crate::fault::PeerFault;
 use crate::handshake::{HandshakeStep, ServerHandshake};
-use crate::limits::{HELD_BYTES_MAX, SESSION_EVENTS_MAX};
+use crate::limits::HELD_BYTES_MAX;
 use crate::message::{Message, MessageType};
 use crate::time::Instant;
 
@@ -48,9 +47,7 @@ pub struct ServerSession {
     phase: Phase,
     link: Link,
     streams: NetStreams,
-    outputs: VecDeque<ServerOutput>,
-    /// Events since the last input, for their bound.
-    events: usize,
+    outputs: Outputs<ServerEvent>,
     /// Input that came while held.
     held_bytes: usize,
     now: Instant,
@@ -80,8 +77,7 @@ impl ServerSession {
             phase: Phase::Handshake(ServerHandshake::new(seed)),
             link: Link::new(now, config.message_bytes_max, keepalive),
             streams: NetStreams::default(),
-            outputs: VecDeque::new(),
-            events: 0,
+            outputs: Outputs::new(),
             held_bytes: 0,
             now,
             deadline: Some(now + config.handshake_timeout),
@@ -95,7 +91,7 @@ impl ServerSession {
     /// The peer broke the protocol or a bound.
     pub fn handle_input(&mut self, now: Instant, mut input: Bytes) -> Result<(), PeerFault> {
         self.now = now;
-        self.events = 0;
+        self.outputs.on_input();
         self.link.on_received(now, input.len());
         if matches!(self.phase, Phase::Refused) {
             return Ok(());
@@ -137,7 +133,7 @@ impl ServerSession {
 
     /// The next bytes to send or event to act on, in order.
     pub fn poll_output(&mut self) -> Option<ServerOutput> {
-        self.outputs.pop_front().or_else(|| self.link.take_output().map(ServerOutput::Send))
+        self.outputs.poll(&mut self.link)
     }
 
     /// Bytes received so far, handshake included.
@@ -207,17 +203,8 @@ impl ServerSession {
         })
     }
 
-    /// Queues an event behind all bytes queued before it.
     fn push_event(&mut self, event: ServerEvent) -> Result<(), PeerFault> {
-        self.events += 1;
-        if self.events > SESSION_EVENTS_MAX {
-            return Err(PeerFault::TooMany("messages"));
-        }
-        if let Some(bytes) = self.link.take_output() {
-            self.outputs.push_back(ServerOutput::Send(bytes));
-        }
-        self.outputs.push_back(ServerOutput::Event(event));
-        Ok(())
+        self.outputs.push_event(&mut self.link, event)
     }
 
     /// The client must ask for something soon, unless it publishes or plays.
