@@ -156,10 +156,20 @@ pub(crate) enum UsageReport {
     Without,
 }
 
-/// All flights of a ring. Boxed: growing the table moves none of them.
+/// Boxes of ended flights that are kept for the next ones: as many as one
+/// submission of a large ring takes, some 700 KiB.
+const SPARES_MAX: usize = 4096;
+
+/// All flights of a ring. Boxed: growing the table moves none of them. A box
+/// is used again, so that a send allocates nothing in a steady state.
 #[derive(Default)]
 pub(crate) struct Flights {
-    slab: Slab<Box<Flight>>,
+    slab: Slab<Box<Option<Flight>>>,
+    #[expect(
+        clippy::vec_box,
+        reason = "a box goes from one list to the other and stays where it is"
+    )]
+    spares: Vec<Box<Option<Flight>>>,
     generation: u32,
 }
 
@@ -167,7 +177,9 @@ impl Flights {
     pub(crate) fn insert(&mut self, mut flight: Flight) -> FlightId {
         self.generation = self.generation.wrapping_add(1);
         flight.generation = self.generation;
-        let index = self.slab.insert(Box::new(flight));
+        let mut place = self.spares.pop().unwrap_or_default();
+        *place = Some(flight);
+        let index = self.slab.insert(place);
         FlightId {
             // A flight takes over 100 bytes: no memory holds 2^32 of them.
             index: index as u32,
@@ -176,13 +188,20 @@ impl Flights {
     }
 
     pub(crate) fn find(&mut self, id: FlightId) -> Option<&mut Flight> {
-        let flight = self.slab.get_mut(id.index as usize)?;
+        let place = self.slab.get_mut(id.index as usize)?;
+        let flight = Option::as_mut(place)?;
         (flight.generation == id.generation).then_some(flight)
     }
 
     pub(crate) fn remove(&mut self, id: FlightId) {
-        if self.find(id).is_some() {
-            self.slab.remove(id.index as usize);
+        if self.find(id).is_none() {
+            return;
+        }
+        let mut place = self.slab.remove(id.index as usize);
+        if self.spares.len() < SPARES_MAX {
+            // Lets go of the batch and the socket at once.
+            *place = None;
+            self.spares.push(place);
         }
     }
 
@@ -193,23 +212,55 @@ impl Flights {
     pub(crate) fn ids(&self) -> Vec<FlightId> {
         self.slab
             .iter()
-            .map(|(index, flight)| FlightId { index: index as u32, generation: flight.generation })
+            .filter_map(|(index, place)| {
+                let generation = Option::as_ref(place)?.generation;
+                Some(FlightId { index: index as u32, generation })
+            })
             .collect()
     }
 
     /// Gives up the memory of every flight without freeing it.
     pub(crate) fn leak(&mut self) {
-        for mut flight in self.slab.drain() {
-            // The kernel holds the open file itself; the descriptor may go.
-            flight.stream = None;
-            mem::forget(flight);
+        for mut place in self.slab.drain() {
+            if let Some(flight) = Option::as_mut(&mut place) {
+                // The kernel holds the open file itself; the descriptor may go.
+                flight.stream = None;
+            }
+            mem::forget(place);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+
+    #[test]
+    fn an_ended_flight_lets_go_of_what_it_held() {
+        let batch = Rc::new(SendBatch::new([Bytes::from_static(b"x")]));
+        let stream = tokio_uring::start(async {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            Rc::new(TcpStream::from_std(peer))
+        });
+        let progress = Progress { sent: 0, total: 1, attempts: 0 };
+        let mut flights = Flights::default();
+        let mut fly = || {
+            let stream = Rc::clone(&stream);
+            let flight = Flight::new(None, stream, Rc::clone(&batch), Mode::Copying, progress);
+            let id = flights.insert(flight);
+            let place = ptr::from_ref(flights.find(id).unwrap()).addr();
+            flights.remove(id);
+            assert!(flights.find(id).is_none());
+            (id, place)
+        };
+        let (first, second) = (fly(), fly());
+        assert_ne!(first.0, second.0, "an id names one flight");
+        assert_eq!(first.1, second.1, "its box is used again");
+        assert_eq!((Rc::strong_count(&batch), Rc::strong_count(&stream)), (1, 1));
+    }
 
     #[test]
     fn an_id_survives_the_way_through_the_kernel() {
