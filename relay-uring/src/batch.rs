@@ -1,8 +1,10 @@
 //! A batch of bytes that many sockets are sent.
 //!
-//! Owns the slices and the array of pointers to them that the kernel reads.
+//! Owns the slices and the array of pointers to them that the kernel reads,
+//! and the memory of both from one batch to the next.
 
 use std::fmt;
+use std::rc::Rc;
 
 use bytes::Bytes;
 
@@ -13,26 +15,39 @@ pub const IOVECS_MAX: usize = 1024;
 
 /// Bytes to send, built once and shared (`Rc`) by all sockets that are sent
 /// the same.
+#[derive(Default)]
 pub struct SendBatch {
     iovecs: Vec<libc::iovec>,
     len_bytes: usize,
     // Keeps alive what `iovecs` points to; a `Bytes` never moves its bytes.
-    _slices: Vec<Bytes>,
+    slices: Vec<Bytes>,
 }
 
 impl SendBatch {
     /// Takes the slices in order; empty ones are left out.
     pub fn new(slices: impl IntoIterator<Item = Bytes>) -> Self {
-        let slices: Vec<Bytes> = slices.into_iter().filter(|slice| !slice.is_empty()).collect();
-        let iovecs = slices
-            .iter()
-            .map(|slice| libc::iovec {
-                // `sendmsg` reads only; the C type knows no const.
-                iov_base: slice.as_ptr().cast_mut().cast(),
-                iov_len: slice.len(),
-            })
-            .collect();
-        Self { iovecs, len_bytes: slices.iter().map(Bytes::len).sum(), _slices: slices }
+        let mut batch = Self::default();
+        batch.fill(slices);
+        batch
+    }
+
+    /// Holds these slices instead of what it held.
+    fn fill(&mut self, slices: impl IntoIterator<Item = Bytes>) {
+        self.clear();
+        self.slices.extend(slices.into_iter().filter(|slice| !slice.is_empty()));
+        self.len_bytes = self.slices.iter().map(Bytes::len).sum();
+        self.iovecs.extend(self.slices.iter().map(|slice| libc::iovec {
+            // `sendmsg` reads only; the C type knows no const.
+            iov_base: slice.as_ptr().cast_mut().cast(),
+            iov_len: slice.len(),
+        }));
+    }
+
+    /// Lets go of the slices, and keeps the memory of the lists.
+    fn clear(&mut self) {
+        self.iovecs.clear();
+        self.slices.clear();
+        self.len_bytes = 0;
     }
 
     /// Bytes in all slices together.
@@ -78,6 +93,50 @@ impl fmt::Debug for SendBatch {
             .field("len_bytes", &self.len_bytes)
             .field("iovecs", &self.iovecs.len())
             .finish()
+    }
+}
+
+/// Batches that a pool keeps: those of one turn.
+const POOLED_BATCHES_MAX: usize = 8;
+
+/// Slices of the longest batch that a pool keeps, 12 KiB of lists. Longer
+/// ones are for subscribers that are behind, not for a steady state.
+const POOLED_SLICES_MAX: usize = 256;
+
+/// Makes batches in the memory of earlier ones, so that a steady state
+/// allocates nothing.
+///
+/// Give a batch back with [`put_back`](Self::put_back) when no further socket
+/// is to be sent it; those it is in flight to may still hold it. Call
+/// [`release`](Self::release) now and then, for a batch that is in flight
+/// when it is given back keeps its slices until then.
+#[derive(Debug, Default)]
+pub struct BatchPool {
+    // Those that nobody else holds are free.
+    batches: Vec<Rc<SendBatch>>,
+}
+
+impl BatchPool {
+    /// A batch of the slices in order; empty ones are left out.
+    pub fn batch(&mut self, slices: impl IntoIterator<Item = Bytes>) -> Rc<SendBatch> {
+        let free = self.batches.iter_mut().position(|batch| Rc::get_mut(batch).is_some());
+        let mut batch = free.map(|at| self.batches.swap_remove(at)).unwrap_or_default();
+        if let Some(free) = Rc::get_mut(&mut batch) {
+            free.fill(slices);
+        }
+        batch
+    }
+
+    /// Takes a batch back.
+    pub fn put_back(&mut self, batch: Rc<SendBatch>) {
+        if self.batches.len() < POOLED_BATCHES_MAX && batch.slices.capacity() <= POOLED_SLICES_MAX {
+            self.batches.push(batch);
+        }
+    }
+
+    /// Lets go of the slices of all batches that are sent.
+    pub fn release(&mut self) {
+        self.batches.iter_mut().filter_map(Rc::get_mut).for_each(SendBatch::clear);
     }
 }
 
@@ -132,6 +191,48 @@ mod tests {
                 assert_eq!(first.iov_base.addr(), text.as_ptr().addr() + sent);
             }
         }
+    }
+
+    #[test]
+    fn a_pool_uses_a_batch_again_once_nobody_else_holds_it() {
+        let mut pool = BatchPool::default();
+        let first = pool.batch([Bytes::from_static(b"ab"), Bytes::from_static(b"c")]);
+        let place = Rc::as_ptr(&first);
+        let in_flight = Rc::clone(&first);
+        pool.put_back(first);
+        let second = pool.batch([Bytes::from_static(b"d")]);
+        assert_ne!(Rc::as_ptr(&second), place, "the first is in flight");
+        assert_eq!(in_flight.len_bytes(), 3);
+        drop(in_flight);
+        let third = pool.batch([Bytes::from_static(b"efghi")]);
+        assert_eq!(Rc::as_ptr(&third), place);
+        assert_eq!((third.iovec_count(), third.len_bytes()), (1, 5));
+    }
+
+    #[test]
+    fn a_pool_lets_go_of_what_is_sent() {
+        let mut pool = BatchPool::default();
+        let slab = Bytes::from(vec![0; 100]);
+        let batch = pool.batch([slab.slice(0..50)]);
+        let in_flight = Rc::clone(&batch);
+        pool.put_back(batch);
+        pool.release();
+        assert!(!slab.is_unique(), "the kernel may read it");
+        drop(in_flight);
+        pool.release();
+        assert!(slab.is_unique());
+    }
+
+    #[test]
+    fn a_pool_keeps_few_and_short_batches() {
+        let mut pool = BatchPool::default();
+        let slice = Bytes::from_static(b"xy");
+        pool.put_back(Rc::new(SendBatch::new(vec![slice.clone(); POOLED_SLICES_MAX + 1])));
+        assert!(pool.batches.is_empty());
+        for _ in 0..=POOLED_BATCHES_MAX {
+            pool.put_back(Rc::new(SendBatch::new([slice.clone()])));
+        }
+        assert_eq!(pool.batches.len(), POOLED_BATCHES_MAX);
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod waiter;
 mod zero_copy;
 
 pub use availability::{Support, probe};
-pub use batch::{IOVECS_MAX, SendBatch};
+pub use batch::{BatchPool, IOVECS_MAX, SendBatch};
 pub use error::{RingUnavailable, SendError};
 pub use readable::ReadableStream;
 pub use receive::{ReceiveBuffer, SLAB_BYTES, SLAB_READ_BYTES_MIN, SMALL_BYTES};

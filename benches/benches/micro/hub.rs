@@ -12,7 +12,7 @@ use edgerelay::hub::stream::Stream;
 use edgerelay::hub::subscriber::{SubscriberKey, SubscriberOptions};
 use edgerelay_proto::session::MediaMessage;
 use edgerelay_proto::time::Instant;
-use edgerelay_uring::SendBatch;
+use edgerelay_uring::{BatchPool, SendBatch};
 
 use crate::{OURS, media};
 
@@ -57,6 +57,7 @@ fn fan_out(criterion: &mut Criterion) {
                 assert!(matches!(segment, Segment::Private(_)), "a join");
                 stream.on_sent(now, *key);
             }
+            let mut batches = BatchPool::default();
             let mut frame = 0;
             bencher.iter(|| {
                 frame += 1;
@@ -68,27 +69,31 @@ fn fan_out(criterion: &mut Criterion) {
                 if frame % SWEEP_FRAMES == 0 {
                     stream.handle_timeout(now);
                 }
-                send_to_all(&mut stream, now, &keys);
+                send_to_all(&mut stream, &mut batches, now, &keys);
             });
         });
     }
     group.finish();
 }
 
-fn send_to_all(stream: &mut Stream, now: Instant, keys: &[SubscriberKey]) {
+fn send_to_all(stream: &mut Stream, batches: &mut BatchPool, now: Instant, keys: &[SubscriberKey]) {
     let mut shared = None;
     for key in keys {
         let segment = stream.poll_segment(now, *key, SEND_IOVECS_MAX, SEND_BYTES_MAX);
         let Segment::Shared { range } = segment else { panic!("{segment:?} in steady state") };
         let (of, batch) = shared.get_or_insert_with(|| {
-            let batch = SendBatch::new(stream.shared_slices(&range).cloned());
-            (range.clone(), Rc::new(batch))
+            let batch = batches.batch(stream.shared_slices(&range).cloned());
+            (range.clone(), batch)
         });
         assert_eq!(*of, range);
         black_box(Rc::clone(batch));
     }
     for key in keys {
         black_box(stream.on_sent(now, *key));
+    }
+    if let Some((_, batch)) = shared {
+        batches.put_back(batch);
+        batches.release();
     }
 }
 

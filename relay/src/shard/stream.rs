@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use edgerelay_proto::session::MediaMessage;
 use edgerelay_proto::time::Instant;
-use edgerelay_uring::SendBatch;
+use edgerelay_uring::{BatchPool, SendBatch};
 
 use super::bounds::SHARED_BATCHES_MAX;
 use super::connection::{Role, Session};
@@ -65,6 +65,7 @@ pub(super) struct StreamEntry {
     pub(super) listed: bool,
     pub(super) handover_listed: bool,
     batches: Vec<(Range<u64>, Rc<SendBatch>)>,
+    batch_pool: BatchPool,
 }
 
 impl StreamEntry {
@@ -87,6 +88,7 @@ impl StreamEntry {
             listed: false,
             handover_listed: false,
             batches: Vec::new(),
+            batch_pool: BatchPool::default(),
         }
     }
 
@@ -95,9 +97,10 @@ impl StreamEntry {
         if let Some((_, batch)) = self.batches.iter().find(|(of, _)| *of == range) {
             return Rc::clone(batch);
         }
-        let batch = Rc::new(SendBatch::new(self.stream.shared_slices(&range).cloned()));
+        let batch = self.batch_pool.batch(self.stream.shared_slices(&range).cloned());
         if self.batches.len() == SHARED_BATCHES_MAX {
-            self.batches.remove(0);
+            let (_, oldest) = self.batches.remove(0);
+            self.batch_pool.put_back(oldest);
         }
         self.batches.push((range, Rc::clone(&batch)));
         batch
@@ -105,7 +108,10 @@ impl StreamEntry {
 
     /// Lets go of batches that nobody is going to ask for.
     pub(super) fn forget_batches(&mut self) {
-        self.batches.clear();
+        for (_, batch) in self.batches.drain(..) {
+            self.batch_pool.put_back(batch);
+        }
+        self.batch_pool.release();
     }
 
     /// Drops from the list who is no subscriber any more.
