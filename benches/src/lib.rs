@@ -2,12 +2,16 @@
 //! `benches/benches`.
 //!
 //! The parts that decide are sans-IO and take time as a value: [`pattern`], [`synthetic`], [`mark`],
-//! [`check`].
+//! [`check`], [`player`], [`publisher`].
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod flv;
 pub mod mark;
 pub mod measure;
 pub mod pattern;
+pub mod player;
+pub mod publisher;
+pub mod source;
 pub mod synthetic;
 pub mod tally;

@@ -1,0 +1,162 @@
+//! A publisher's connection: asks for a stream name, then sends its source's messages when they are
+//! due.
+//!
+//! Sans-IO: bytes and time in, bytes out.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use edgerelay_proto::chunk::{WireMessage, encode_media};
+use edgerelay_proto::session::{
+    ClientConfig, ClientEvent, ClientOutput, ClientSession, MediaMessage,
+};
+use edgerelay_proto::time::Instant;
+
+use crate::measure::Measures;
+use crate::player::Ending;
+use crate::source::{Source, chunk_stream};
+
+/// How far a publisher has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Opening,
+    /// Accepted: the source's time zero is this instant.
+    Sending {
+        stream_id: u32,
+        zero: Instant,
+    },
+}
+
+/// One publisher.
+#[derive(Debug)]
+pub struct Publisher {
+    session: ClientSession,
+    chunk_size: u32,
+    stage: Stage,
+    source: Source,
+    out: VecDeque<Bytes>,
+}
+
+impl Publisher {
+    /// A publisher that begins to connect. The handshake's random bytes are made from `seed`.
+    #[must_use]
+    pub fn new(config: ClientConfig, source: Source, now: Instant, seed: u64) -> Self {
+        let mut publisher = Self {
+            chunk_size: config.chunk_size,
+            session: ClientSession::new(config, now, seed),
+            stage: Stage::Opening,
+            source,
+            out: VecDeque::new(),
+        };
+        publisher.collect_output().unwrap_or_default();
+        publisher
+    }
+
+    /// Takes received bytes; says whether the server has just accepted. Then call
+    /// [`begin`](Self::begin).
+    ///
+    /// # Errors
+    /// The connection is of no more use.
+    pub fn handle_input(&mut self, now: Instant, input: Bytes) -> Result<Option<u32>, Ending> {
+        self.session.handle_input(now, input)?;
+        self.collect_output()
+    }
+
+    /// The source's next message is due at `at`, the rest as far behind it as the source says.
+    pub fn begin(&mut self, stream_id: u32, at: Instant) {
+        let passed = self.source.next_at();
+        let zero = Instant::from_micros(
+            at.as_micros().saturating_sub(u64::try_from(passed.as_micros()).unwrap_or(u64::MAX)),
+        );
+        self.stage = Stage::Sending { stream_id, zero };
+        for mut message in self.source.opening() {
+            message.timestamp = passed.as_millis() as u32;
+            self.push(stream_id, &message);
+        }
+    }
+
+    /// When the next message is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Opening => None,
+            Stage::Sending { zero, .. } => Some(zero + self.source.next_at()),
+        }
+    }
+
+    /// Queues what is due. Call [`poll_send`](Self::poll_send) then.
+    pub fn handle_timeout(&mut self, now: Instant, measures: &mut Measures) {
+        let Stage::Sending { stream_id, zero } = self.stage else { return };
+        loop {
+            let due = zero + self.source.next_at();
+            if due > now {
+                return;
+            }
+            let message = self.source.take(now);
+            let wire_len = self.push(stream_id, &message);
+            measures.sent.messages += 1;
+            measures.sent.bytes += wire_len as u64;
+            measures.lateness.record(now.saturating_since(due));
+        }
+    }
+
+    /// The next bytes to send, in order; send what there is in one go.
+    pub fn poll_send(&mut self) -> Option<Bytes> {
+        self.out.pop_front()
+    }
+
+    /// Says goodbye. The source goes on where it was with the next connection.
+    pub fn close(&mut self) {
+        self.session.close();
+        self.collect_output().unwrap_or_default();
+    }
+
+    /// The source, for the next connection: it leaves out what was due meanwhile, and begins with a
+    /// keyframe.
+    #[must_use]
+    pub fn into_source(mut self, now: Instant) -> Source {
+        const SKIPPED_MAX: usize = 1 << 20;
+
+        let passed = match self.stage {
+            Stage::Opening => Duration::ZERO,
+            Stage::Sending { zero, .. } => now.saturating_since(zero),
+        };
+        for _ in 0..SKIPPED_MAX {
+            if self.source.next_at() >= passed && self.source.is_at_keyframe() {
+                break;
+            }
+            self.source.skip();
+        }
+        self.source
+    }
+
+    fn push(&mut self, stream_id: u32, message: &MediaMessage) -> usize {
+        let WireMessage { header, body, wire_len } = encode_media(
+            chunk_stream(message.kind),
+            message.kind.message_type(),
+            stream_id,
+            message.timestamp,
+            &message.payload,
+            self.chunk_size,
+        );
+        self.out.push_back(header);
+        self.out.extend(body);
+        wire_len
+    }
+
+    fn collect_output(&mut self) -> Result<Option<u32>, Ending> {
+        let mut ready = None;
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                ClientOutput::Send(bytes) => self.out.push_back(bytes),
+                ClientOutput::Event(ClientEvent::Ready { stream_id }) => ready = Some(stream_id),
+                ClientOutput::Event(ClientEvent::Rejected { code, .. }) => {
+                    return Err(Ending::Refused(code));
+                }
+                ClientOutput::Event(_) => {}
+            }
+        }
+        Ok(ready)
+    }
+}
