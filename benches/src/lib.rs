@@ -2,16 +2,22 @@
 //! `benches/benches`.
 //!
 //! The parts that decide are sans-IO and take time as a value: [`pattern`], [`synthetic`], [`mark`],
-//! [`check`], [`player`], [`publisher`].
+//! [`check`], [`player`], [`publisher`]. Sockets and clocks are in [`net`], the loop over them in
+//! [`engine`].
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod cli;
+pub mod engine;
 pub mod flv;
 pub mod mark;
 pub mod measure;
+pub mod net;
 pub mod pattern;
 pub mod player;
+pub mod population;
 pub mod publisher;
+pub mod report;
 pub mod source;
 pub mod synthetic;
 pub mod tally;

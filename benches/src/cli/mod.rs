@@ -1,0 +1,118 @@
+//! The command line of `rtmp-load`: arguments to settings, and how a run is shown. Must not do the
+//! work.
+
+mod amounts;
+mod arguments;
+mod screen;
+
+use std::net::ToSocketAddrs as _;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use edgerelay_proto::session::RtmpUrl;
+
+use self::arguments::{Arguments, Command, Common, Playing, Sending};
+use self::screen::Screen;
+use crate::check::Expect;
+use crate::engine;
+use crate::engine::settings::{Churn, Crowd, Media, Publishing, Settings, Target};
+use crate::flv::FlvFile;
+use crate::mark::Checksums;
+use crate::net::socket;
+use crate::report::Report;
+use crate::synthetic::Templates;
+
+/// The checks found that something is missing or wrong.
+const EXIT_FAULTS: u8 = 1;
+
+/// Parses the process's arguments and does what they say.
+///
+/// # Errors
+/// The arguments make no sense together, or the machine does not offer what is needed.
+pub fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    socket::raise_descriptor_limit();
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let (common, settings) = match &arguments.command {
+        Command::Publish { common, sending } => (common, settings(common, Some(sending), None)?),
+        Command::Play { common, playing } => (common, settings(common, None, Some(playing))?),
+        Command::Run { common, sending, playing } => {
+            (common, settings(common, Some(sending), Some(playing))?)
+        }
+    };
+    let mut screen = Screen::new(common.json_lines, &settings);
+    let outcome = engine::run(&settings, &stop, &mut screen)?;
+    let report = Report::new(&settings, &outcome);
+    screen.finish(&report)?;
+    if let Some(path) = &common.json {
+        let text = serde_json::to_string_pretty(&report)?;
+        std::fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))?;
+    }
+    let failed = !report.verdict.passed && !common.allow_loss;
+    Ok(if failed { ExitCode::from(EXIT_FAULTS) } else { ExitCode::SUCCESS })
+}
+
+fn settings(
+    common: &Common,
+    sending: Option<&Sending>,
+    playing: Option<&Playing>,
+) -> anyhow::Result<Settings> {
+    let publishing = sending.map(publishing).transpose()?;
+    let checksums = if common.no_checksum { Checksums::Ignored } else { Checksums::Verified };
+    let is_foreign = playing.is_some_and(|playing| playing.unmarked)
+        || sending.is_some_and(|sending| sending.flv.is_some());
+    Ok(Settings {
+        target: target(&common.url)?,
+        streams: common.streams,
+        publishing,
+        crowd: playing.map_or_else(Crowd::default, |playing| playing.crowd(common.streams)),
+        churn: playing
+            .map_or(Churn { joins_per_second: 0.0, stay: std::time::Duration::ZERO }, |playing| {
+                Churn { joins_per_second: playing.churn, stay: playing.churn_stay }
+            }),
+        slow_bits: playing.map_or(0.0, |playing| playing.slow_rate),
+        idle: playing.map_or_else(Default::default, |playing| playing.idle_kind.into()),
+        expect: if is_foreign { Expect::Foreign } else { Expect::Marked(checksums) },
+        ramp_per_second: common.ramp,
+        reconnect_after: common.reconnect.then_some(common.reconnect_after),
+        open_timeout: common.open_timeout,
+        ready_timeout: common.ready_timeout,
+        warmup: common.warmup,
+        duration: common.duration,
+        from: common.bind_range,
+        gather: common.gather,
+    })
+}
+
+fn publishing(sending: &Sending) -> anyhow::Result<Publishing> {
+    let media = match &sending.flv {
+        Some(path) => {
+            let bytes =
+                std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            let file = FlvFile::parse(bytes.into())
+                .with_context(|| format!("reading {}", path.display()))?;
+            Media::File(Rc::new(file))
+        }
+        None => Media::Synthetic(Rc::new(Templates::new(sending.pattern.pattern()))),
+    };
+    Ok(Publishing { media, chunk_size: sending.chunk_size })
+}
+
+fn target(text: &str) -> anyhow::Result<Target> {
+    let url = RtmpUrl::parse(text).context("the URL")?;
+    anyhow::ensure!(!url.is_tls(), "the URL: rtmps:// is not supported");
+    anyhow::ensure!(!url.stream().is_empty(), "the URL has no stream name");
+    let address = (url.host(), url.port())
+        .to_socket_addrs()
+        .with_context(|| format!("looking up {}", url.host()))?
+        .next()
+        .with_context(|| format!("{} has no address", url.host()))?;
+    Ok(Target::new(url, address))
+}

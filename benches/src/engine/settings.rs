@@ -1,0 +1,178 @@
+//! What a run is to do, parsed. Must not do it.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use edgerelay_proto::session::{ClientConfig, ClientMode, RtmpUrl, RtmpUrlError};
+
+use crate::check::Expect;
+use crate::flv::FlvFile;
+use crate::net::socket::SourceRange;
+use crate::synthetic::Templates;
+
+/// What stands for a stream's number in a URL.
+const NUMBER: &str = "{n}";
+
+/// A URL with a place for the stream's number.
+#[derive(Clone, Debug)]
+pub struct Target {
+    url: RtmpUrl,
+    /// Where to connect to.
+    pub address: SocketAddr,
+}
+
+impl Target {
+    /// Streams of `url` at `address`. Without `{n}` the number is added to the end of the name.
+    #[must_use]
+    pub const fn new(url: RtmpUrl, address: SocketAddr) -> Self {
+        Self { url, address }
+    }
+
+    /// The URL, without stream name.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        self.url.to_string()
+    }
+
+    /// How to connect for stream `number`. `kind` tells streams apart that nobody publishes.
+    ///
+    /// # Errors
+    /// The name is too long.
+    pub fn config(
+        &self,
+        mode: ClientMode,
+        number: usize,
+        kind: StreamKind,
+    ) -> Result<ClientConfig, RtmpUrlError> {
+        let template = self.url.stream();
+        let mut name = if template.contains(NUMBER) {
+            template.replace(NUMBER, &number.to_string())
+        } else {
+            let (name, query) = template
+                .split_once('?')
+                .map_or((template, None), |(name, query)| (name, Some(query)));
+            let name = format!("{name}{number}");
+            query.map_or(name.clone(), |query| format!("{name}?{query}"))
+        };
+        if kind == StreamKind::Unpublished {
+            name.insert_str(0, "nobody-");
+        }
+        Ok(ClientConfig::new(self.url.clone().with_stream(&name)?, mode))
+    }
+}
+
+/// Whether somebody publishes a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamKind {
+    /// A publisher of ours, or of another process.
+    Published,
+    /// Nobody.
+    Unpublished,
+}
+
+/// What idle players do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdleKind {
+    /// Play a stream that nobody publishes.
+    #[default]
+    Play,
+    /// Say `connect`, and nothing more.
+    Connect,
+}
+
+/// What publishers send.
+#[derive(Clone, Debug)]
+pub enum Media {
+    /// Synthetic streams.
+    Synthetic(Rc<Templates>),
+    /// A file.
+    File(Rc<FlvFile>),
+}
+
+/// Publishers.
+#[derive(Clone, Debug)]
+pub struct Publishing {
+    /// What they send.
+    pub media: Media,
+    /// In chunks of this size.
+    pub chunk_size: u32,
+}
+
+/// Players, by what they do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Crowd {
+    /// Players that watch all the time.
+    pub steady: usize,
+    /// Players that read slower than the stream is.
+    pub slow: usize,
+    /// Players that stop reading.
+    pub stalled: usize,
+    /// Players that wait for what does not come.
+    pub idle: usize,
+}
+
+/// Players that come and go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Churn {
+    /// Joins per second; zero for none.
+    pub joins_per_second: f64,
+    /// From joining to leaving.
+    pub stay: Duration,
+}
+
+/// A run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to.
+    pub target: Target,
+    /// Streams, numbered from zero.
+    pub streams: usize,
+    /// Publishers of these streams, if they are ours.
+    pub publishing: Option<Publishing>,
+    /// Players.
+    pub crowd: Crowd,
+    /// Players that come and go, beside these.
+    pub churn: Churn,
+    /// What slow players read, bits per second.
+    pub slow_bits: f64,
+    /// What idle players do.
+    pub idle: IdleKind,
+    /// What is known of the streams.
+    pub expect: Expect,
+    /// New connections per second.
+    pub ramp_per_second: f64,
+    /// Until who lost its connection comes back; none for never.
+    pub reconnect_after: Option<Duration>,
+    /// From connecting to being accepted, at most.
+    pub open_timeout: Duration,
+    /// From the start until all are there, at most.
+    pub ready_timeout: Duration,
+    /// From then to the measured window.
+    pub warmup: Duration,
+    /// The measured window.
+    pub duration: Duration,
+    /// Source addresses.
+    pub from: Option<SourceRange>,
+    /// Least time between two looks at the sockets: saves work at the price of latency.
+    pub gather: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(url: &str, kind: StreamKind) -> String {
+        let target =
+            Target::new(RtmpUrl::parse(url).unwrap(), SocketAddr::from(([127, 0, 0, 1], 1935)));
+        target.config(ClientMode::Play, 7, kind).unwrap().url.stream().to_owned()
+    }
+
+    #[test]
+    fn the_number_goes_where_the_url_says_or_to_the_end_of_the_name() {
+        let published = StreamKind::Published;
+        assert_eq!(name("rtmp://h/live/cam{n}-x?k={n}", published), "cam7-x?k=7");
+        assert_eq!(name("rtmp://h/live/cam?token=1", published), "cam7?token=1");
+        assert_eq!(name("rtmp://h/live/cam", StreamKind::Unpublished), "nobody-cam7");
+    }
+}
