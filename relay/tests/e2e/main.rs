@@ -1,8 +1,8 @@
 //! End-to-end tests: the built relay between other people's encoders, players and servers.
 
 mod churn;
-mod enhanced;
 mod controls;
+mod enhanced;
 mod hostile;
 mod journal;
 mod lifecycle;
