@@ -13,6 +13,10 @@ use crate::flight::{CANCEL_USER_DATA, Flight, FlightId, Phase, UsageReport};
 use crate::verdict::{FallBack, Mode, Next, Verdict, judge};
 use crate::zero_copy::ZeroCopy;
 
+/// How often completions are taken again after the rest of partial sends was
+/// submitted.
+const ROUNDS_MAX: usize = 4;
+
 /// After a zero-copy send found no memory, so many sends copy before the
 /// next one tries.
 const ZERO_COPY_PAUSE_SENDS: u32 = 256;
@@ -39,21 +43,25 @@ impl SendRing {
     ///
     /// As for [`submit`](Self::submit); no completion is lost.
     pub fn completions(&mut self, mut deliver: impl FnMut(Completion)) -> io::Result<usize> {
-        let reaped = self.reap();
         let mut delivered = 0;
-        let mut again = false;
-        while let Some(raw) = self.reaped.pop_front() {
-            match self.on_completion(&raw) {
-                Step::Nothing => {}
-                Step::Queued => again = true,
-                Step::Deliver(completion) => {
-                    delivered += 1;
-                    deliver(completion);
+        // The rest of a partial send often ends, or fails, as it is submitted.
+        for _ in 0..ROUNDS_MAX {
+            let reaped = self.reap();
+            let mut again = false;
+            while let Some(raw) = self.reaped.pop_front() {
+                match self.on_completion(&raw) {
+                    Step::Nothing => {}
+                    Step::Queued => again = true,
+                    Step::Deliver(completion) => {
+                        delivered += 1;
+                        deliver(completion);
+                    }
                 }
             }
-        }
-        reaped?;
-        if again {
+            reaped?;
+            if !again {
+                break;
+            }
             self.submit()?;
         }
         Ok(delivered)
