@@ -9,6 +9,7 @@
 pub mod check;
 pub mod cli;
 pub mod engine;
+pub mod floor;
 pub mod flv;
 pub mod mark;
 pub mod measure;
@@ -17,6 +18,7 @@ pub mod pattern;
 pub mod player;
 pub mod population;
 pub mod publisher;
+pub mod receiver;
 pub mod report;
 pub mod source;
 pub mod synthetic;

@@ -18,8 +18,8 @@ pub struct Population {
     pub present: u64,
     /// Attempts that failed before the server accepted.
     pub failed: u64,
-    /// Connections that the server ended after it had accepted.
-    pub ended_by_server: u64,
+    /// Connections that the far side ended, or that broke, after it had accepted.
+    pub ended: u64,
     /// Connections that we ended.
     pub left: u64,
 }

@@ -6,8 +6,10 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::engine::Outcome;
-use crate::engine::settings::{Media, Settings};
+use crate::engine::settings::{Course, Media, Settings};
+use crate::engine::sink::SinkSettings;
 use crate::measure::{Group, TimesSummary};
+use crate::pattern::Pattern;
 use crate::population::Population;
 use crate::tally::Tally;
 
@@ -56,6 +58,8 @@ pub struct Asked {
     pub publishing: bool,
     /// Payload bits per second of one synthetic stream.
     pub stream_bits_per_second: Option<f64>,
+    /// Messages per second of one synthetic stream.
+    pub stream_messages_per_second: Option<f64>,
     pub steady: usize,
     pub slow: usize,
     pub stalled: usize,
@@ -160,8 +164,8 @@ pub struct Verdict {
 impl Report {
     /// Puts it together.
     #[must_use]
-    pub fn new(settings: &Settings, outcome: &Outcome) -> Self {
-        let (begin, end) = (&outcome.begin, &outcome.end);
+    pub fn new(settings: Asked, outcome: &Outcome) -> Self {
+        let (begin, end) = (&outcome.course.begin, &outcome.course.end);
         let seconds = end.at.saturating_since(begin.at).as_secs_f64();
         let got = end.delivered().since(&begin.delivered());
         let processor = end.processor_time.saturating_sub(begin.processor_time).as_secs_f64();
@@ -177,13 +181,12 @@ impl Report {
         let passed = verdict.faults + verdict.silent + verdict.vanished == 0;
         Self {
             schema: SCHEMA,
-            settings: Asked::new(settings),
             window: Window {
                 begin_us: begin.at.as_micros(),
                 end_us: end.at.as_micros(),
                 seconds,
-                ready: outcome.ready,
-                complete: outcome.complete,
+                ready: outcome.course.ready,
+                complete: outcome.course.complete,
             },
             delivered: Delivered {
                 bytes: got.bytes,
@@ -195,10 +198,7 @@ impl Report {
                 reads: got.reads,
             },
             players: players(outcome),
-            publishers: settings
-                .publishing
-                .is_some()
-                .then(|| Publishers::new(settings, outcome, seconds)),
+            publishers: settings.publishing.then(|| Publishers::new(&settings, outcome, seconds)),
             latency: outcome.measures.latency.summary(),
             join: outcome.measures.join.summary(),
             churn_join: outcome.measures.churn_join.summary(),
@@ -210,46 +210,70 @@ impl Report {
             },
             reasons: outcome.populations.reasons.clone(),
             verdict: Verdict { passed, ..verdict },
+            settings,
         }
     }
 }
 
 impl Asked {
-    fn new(settings: &Settings) -> Self {
+    /// Of a run of publishers and players.
+    #[must_use]
+    pub fn of_run(settings: &Settings) -> Self {
         let crowd = settings.crowd;
+        let pattern = match settings.publishing.as_ref().map(|publishing| &publishing.media) {
+            Some(Media::Synthetic(templates)) => Some(templates.pattern()),
+            Some(Media::File(_)) | None => None,
+        };
         Self {
-            target: settings.target.shown(),
-            streams: settings.streams,
             publishing: settings.publishing.is_some(),
-            stream_bits_per_second: settings.publishing.as_ref().and_then(|publishing| {
-                match &publishing.media {
-                    Media::Synthetic(templates) => Some(templates.pattern().bits_per_second()),
-                    Media::File(_) => None,
-                }
-            }),
+            stream_bits_per_second: pattern.map(Pattern::bits_per_second),
+            stream_messages_per_second: pattern.map(Pattern::messages_per_second),
             steady: crowd.steady,
             slow: crowd.slow,
             stalled: crowd.stalled,
             idle: crowd.idle,
             churn_per_second: settings.churn.joins_per_second,
             churn_stay_seconds: settings.churn.stay.as_secs_f64(),
-            warmup_seconds: settings.warmup.as_secs_f64(),
-            duration_seconds: settings.duration.as_secs_f64(),
+            ..Self::of(settings.target.shown(), settings.streams, &settings.course)
+        }
+    }
+
+    /// Of a sink. Publications count as steady players.
+    #[must_use]
+    pub fn of_sink(settings: &SinkSettings) -> Self {
+        Self {
+            steady: settings.streams,
+            ..Self::of(settings.listen.to_string(), settings.streams, &settings.course)
+        }
+    }
+
+    fn of(target: String, streams: usize, course: &Course) -> Self {
+        Self {
+            target,
+            streams,
+            publishing: false,
+            stream_bits_per_second: None,
+            stream_messages_per_second: None,
+            steady: 0,
+            slow: 0,
+            stalled: 0,
+            idle: 0,
+            churn_per_second: 0.0,
+            churn_stay_seconds: 0.0,
+            warmup_seconds: course.warmup.as_secs_f64(),
+            duration_seconds: course.duration.as_secs_f64(),
         }
     }
 }
 
 impl Publishers {
-    fn new(settings: &Settings, outcome: &Outcome, seconds: f64) -> Self {
-        let (begin, end) = (&outcome.begin, &outcome.end);
+    fn new(settings: &Asked, outcome: &Outcome, seconds: f64) -> Self {
+        let (begin, end) = (&outcome.course.begin, &outcome.course.end);
         let messages = end.sent.messages - begin.sent.messages;
         let bytes = end.sent.bytes - begin.sent.bytes;
-        let per_second =
-            settings.publishing.as_ref().and_then(|publishing| match &publishing.media {
-                Media::Synthetic(templates) => Some(templates.pattern().messages_per_second()),
-                Media::File(_) => None,
-            });
-        let due = per_second.map(|rate| rate * settings.streams as f64 * seconds);
+        let due = settings
+            .stream_messages_per_second
+            .map(|per_second| per_second * settings.streams as f64 * seconds);
         Self {
             present_begin: begin.publishers,
             present_end: end.publishers,
@@ -265,7 +289,7 @@ impl Publishers {
 }
 
 fn players(outcome: &Outcome) -> BTreeMap<&'static str, Players> {
-    let (begin, end) = (&outcome.begin, &outcome.end);
+    let (begin, end) = (&outcome.course.begin, &outcome.course.end);
     Group::ALL
         .into_iter()
         .filter(|group| outcome.populations.players(*group).attempts > 0)
@@ -313,11 +337,11 @@ impl fmt::Display for Report {
         for (group, players) in &self.players {
             writeln!(
                 out,
-                "{group:<11} {} present, {} attempts, {} failed, {} ended by the server, {} left",
+                "{group:<11} {} present, {} attempts, {} failed, {} ended by the far side, {} left",
                 players.present_end,
                 players.population.attempts,
                 players.population.failed,
-                players.population.ended_by_server,
+                players.population.ended,
                 players.population.left,
             )?;
             write_faults(out, &players.got)?;

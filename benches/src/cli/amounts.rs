@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::floor::Rhythm;
+
 /// Bits per second: `2500000`, `500k`, `2.5M`, `1G`.
 pub(super) fn bits(text: &str) -> Result<f64, String> {
     let (number, factor) = match text.strip_suffix(['k', 'K']) {
@@ -46,6 +48,18 @@ pub(super) fn rate_or_none(text: &str) -> Result<f64, String> {
     positive(text).ok_or_else(|| format!("expected a number, got {text:?}"))
 }
 
+/// How often the floor sends.
+pub(super) fn rhythm(text: &str) -> Result<Rhythm, String> {
+    match text {
+        "per-message" => Ok(Rhythm::PerMessage),
+        "per-frame" => Ok(Rhythm::PerFrame),
+        _ => match time(text) {
+            Ok(interval) if !interval.is_zero() => Ok(Rhythm::Every(interval)),
+            _ => Err(format!("expected per-message, per-frame or a time, got {text:?}")),
+        },
+    }
+}
+
 fn positive(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
 }
@@ -63,6 +77,14 @@ mod tests {
         assert_eq!(time("1.5"), Ok(Duration::from_millis(1_500)));
         assert_eq!(time("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(rate("29.97"), Ok(29.97));
+    }
+
+    #[test]
+    fn rhythms_have_names_or_times() {
+        assert_eq!(rhythm("per-frame"), Ok(Rhythm::PerFrame));
+        assert_eq!(rhythm("100ms"), Ok(Rhythm::Every(Duration::from_millis(100))));
+        assert!(rhythm("0s").is_err());
+        assert!(rhythm("often").is_err());
     }
 
     #[test]

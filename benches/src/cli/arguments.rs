@@ -1,12 +1,16 @@
 //! The arguments, as clap reads them.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::amounts::{bits, rate, rate_or_none, time};
-use crate::engine::settings::{Crowd, IdleKind};
+use super::amounts::{bits, rate, rate_or_none, rhythm, time};
+use crate::check::Expect;
+use crate::engine::settings::{Course, Crowd, IdleKind};
+use crate::floor::Rhythm;
+use crate::mark::Checksums;
 use crate::net::socket::SourceRange;
 use crate::pattern::Pattern;
 
@@ -43,6 +47,25 @@ pub(super) enum Command {
         #[command(flatten)]
         playing: Playing,
     },
+    /// Takes publications, as the far side of pushes, and checks them.
+    Sink {
+        /// Where to listen.
+        #[arg(long)]
+        listen: SocketAddr,
+        #[command(flatten)]
+        shared: Shared,
+    },
+    /// Sends a synthetic stream to players with no protocol work: what a relay's sends alone cost.
+    Floor {
+        /// Where to listen.
+        #[arg(long)]
+        listen: SocketAddr,
+        /// How often every player is sent something: per-message, per-frame, or a time like 100ms.
+        #[arg(long, default_value = "per-message", value_parser = rhythm)]
+        pattern: Rhythm,
+        #[command(flatten)]
+        media: PatternArguments,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -51,18 +74,9 @@ pub(super) struct Common {
     /// number is added to the name.
     #[arg(long)]
     pub(super) url: String,
-    /// Streams, numbered from 0.
-    #[arg(long, default_value_t = 1)]
-    pub(super) streams: usize,
     /// New connections per second.
     #[arg(long, default_value = "200", value_parser = rate)]
     pub(super) ramp: f64,
-    /// From everybody being there to the measured window.
-    #[arg(long, default_value = "5s", value_parser = time)]
-    pub(super) warmup: Duration,
-    /// The measured window.
-    #[arg(long, default_value = "30s", value_parser = time)]
-    pub(super) duration: Duration,
     /// Connections that are lost come back.
     #[arg(long)]
     pub(super) reconnect: bool,
@@ -72,18 +86,37 @@ pub(super) struct Common {
     /// How long the server may take to accept a connection's request.
     #[arg(long, default_value = "10s", value_parser = time)]
     pub(super) open_timeout: Duration,
-    /// How long to wait for everybody to be there before measuring whoever is.
-    #[arg(long, default_value = "60s", value_parser = time)]
-    pub(super) ready_timeout: Duration,
     /// Source addresses to spread connections over, such as 127.0.0.2-127.0.0.9.
     #[arg(long)]
     pub(super) bind_range: Option<SourceRange>,
     /// Look at the sockets at most this often: costs latency, saves processor time.
     #[arg(long, default_value = "0s", value_parser = time)]
     pub(super) gather: Duration,
+    #[command(flatten)]
+    pub(super) shared: Shared,
+}
+
+/// What clients and the sink have in common.
+#[derive(Debug, Args)]
+pub(super) struct Shared {
+    /// Streams, numbered from 0.
+    #[arg(long, default_value_t = 1)]
+    pub(super) streams: usize,
+    /// From everybody being there to the measured window.
+    #[arg(long, default_value = "5s", value_parser = time)]
+    warmup: Duration,
+    /// The measured window.
+    #[arg(long, default_value = "30s", value_parser = time)]
+    duration: Duration,
+    /// How long to wait for everybody to be there before measuring whoever is.
+    #[arg(long, default_value = "60s", value_parser = time)]
+    ready_timeout: Duration,
+    /// The streams are not ours: judge only timestamps and starts.
+    #[arg(long)]
+    unmarked: bool,
     /// Do not verify checksums, only sequence marks.
     #[arg(long)]
-    pub(super) no_checksum: bool,
+    no_checksum: bool,
     /// Exit with 0 even if the checks found loss.
     #[arg(long)]
     pub(super) allow_loss: bool,
@@ -93,6 +126,20 @@ pub(super) struct Common {
     /// Print one JSON object a line: "ready", "second", "window_begin", "window_end", "report".
     #[arg(long)]
     pub(super) json_lines: bool,
+}
+
+impl Shared {
+    pub(super) const fn course(&self) -> Course {
+        Course { ready_timeout: self.ready_timeout, warmup: self.warmup, duration: self.duration }
+    }
+
+    pub(super) const fn expect(&self) -> Expect {
+        match (self.unmarked, self.no_checksum) {
+            (true, _) => Expect::Foreign,
+            (false, true) => Expect::Marked(Checksums::Ignored),
+            (false, false) => Expect::Marked(Checksums::Verified),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -158,9 +205,6 @@ pub(super) struct Playing {
     /// How long these stay once they have a picture.
     #[arg(long, default_value = "2s", value_parser = time)]
     pub(super) churn_stay: Duration,
-    /// The streams are not ours: judge only timestamps and starts.
-    #[arg(long)]
-    pub(super) unmarked: bool,
 }
 
 impl Playing {
@@ -209,6 +253,6 @@ mod tests {
         let more = ["--players", "3", "--players-per-stream", "2"];
         let arguments = Arguments::parse_from(line.into_iter().chain(more));
         let Command::Play { common, playing } = arguments.command else { panic!("it plays") };
-        assert_eq!(playing.crowd(common.streams).steady, 11);
+        assert_eq!(playing.crowd(common.shared.streams).steady, 11);
     }
 }

@@ -5,7 +5,7 @@ mod amounts;
 mod arguments;
 mod screen;
 
-use std::net::ToSocketAddrs as _;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use edgerelay_proto::session::RtmpUrl;
 
-use self::arguments::{Arguments, Command, Common, Playing, Sending};
+use self::arguments::{Arguments, Command, Common, Playing, Sending, Shared};
 use self::screen::Screen;
 use crate::check::Expect;
-use crate::engine;
 use crate::engine::settings::{Churn, Crowd, Media, Publishing, Settings, Target};
+use crate::engine::sink::SinkSettings;
 use crate::flv::FlvFile;
-use crate::mark::Checksums;
 use crate::net::socket;
-use crate::report::Report;
+use crate::report::{Asked, Report};
 use crate::synthetic::Templates;
+use crate::{engine, floor};
 
 /// The checks found that something is missing or wrong.
 const EXIT_FAULTS: u8 = 1;
@@ -40,23 +40,49 @@ pub fn main() -> anyhow::Result<ExitCode> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    let (common, settings) = match &arguments.command {
-        Command::Publish { common, sending } => (common, settings(common, Some(sending), None)?),
-        Command::Play { common, playing } => (common, settings(common, None, Some(playing))?),
+    let (shared, report) = match &arguments.command {
+        Command::Publish { common, sending } => load(common, Some(sending), None, &stop)?,
+        Command::Play { common, playing } => load(common, None, Some(playing), &stop)?,
         Command::Run { common, sending, playing } => {
-            (common, settings(common, Some(sending), Some(playing))?)
+            load(common, Some(sending), Some(playing), &stop)?
+        }
+        Command::Sink { listen, shared } => (shared, sink(*listen, shared, &stop)?),
+        Command::Floor { listen, pattern, media } => {
+            floor::run(*listen, *pattern, media.pattern(), &stop, |_| {})?;
+            return Ok(ExitCode::SUCCESS);
         }
     };
-    let mut screen = Screen::new(common.json_lines, &settings);
-    let outcome = engine::run(&settings, &stop, &mut screen)?;
-    let report = Report::new(&settings, &outcome);
-    screen.finish(&report)?;
-    if let Some(path) = &common.json {
+    if let Some(path) = &shared.json {
         let text = serde_json::to_string_pretty(&report)?;
         std::fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))?;
     }
-    let failed = !report.verdict.passed && !common.allow_loss;
+    let failed = !report.verdict.passed && !shared.allow_loss;
     Ok(if failed { ExitCode::from(EXIT_FAULTS) } else { ExitCode::SUCCESS })
+}
+
+fn load<'a>(
+    common: &'a Common,
+    sending: Option<&Sending>,
+    playing: Option<&Playing>,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<(&'a Shared, Report)> {
+    let settings = settings(common, sending, playing)?;
+    let mut screen = Screen::new(common.shared.json_lines, &settings.course);
+    let outcome = engine::run(&settings, stop, &mut screen)?;
+    let report = Report::new(Asked::of_run(&settings), &outcome);
+    screen.finish(&report)?;
+    Ok((&common.shared, report))
+}
+
+fn sink(listen: SocketAddr, shared: &Shared, stop: &Arc<AtomicBool>) -> anyhow::Result<Report> {
+    let (streams, expect, course) = (shared.streams, shared.expect(), shared.course());
+    let settings = SinkSettings { listen, streams, expect, course };
+    let mut screen = Screen::new(shared.json_lines, &settings.course);
+    let outcome = engine::sink::run(&settings, stop, &mut screen, |_| {})
+        .with_context(|| format!("listening on {listen}"))?;
+    let report = Report::new(Asked::of_sink(&settings), &outcome);
+    screen.finish(&report)?;
+    Ok(report)
 }
 
 fn settings(
@@ -64,28 +90,24 @@ fn settings(
     sending: Option<&Sending>,
     playing: Option<&Playing>,
 ) -> anyhow::Result<Settings> {
-    let publishing = sending.map(publishing).transpose()?;
-    let checksums = if common.no_checksum { Checksums::Ignored } else { Checksums::Verified };
-    let is_foreign = playing.is_some_and(|playing| playing.unmarked)
-        || sending.is_some_and(|sending| sending.flv.is_some());
+    let shared = &common.shared;
+    let is_file = sending.is_some_and(|sending| sending.flv.is_some());
     Ok(Settings {
         target: target(&common.url)?,
-        streams: common.streams,
-        publishing,
-        crowd: playing.map_or_else(Crowd::default, |playing| playing.crowd(common.streams)),
-        churn: playing
-            .map_or(Churn { joins_per_second: 0.0, stay: std::time::Duration::ZERO }, |playing| {
-                Churn { joins_per_second: playing.churn, stay: playing.churn_stay }
-            }),
+        streams: shared.streams,
+        publishing: sending.map(publishing).transpose()?,
+        crowd: playing.map_or_else(Crowd::default, |playing| playing.crowd(shared.streams)),
+        churn: playing.map_or_else(Churn::default, |playing| Churn {
+            joins_per_second: playing.churn,
+            stay: playing.churn_stay,
+        }),
         slow_bits: playing.map_or(0.0, |playing| playing.slow_rate),
         idle: playing.map_or_else(Default::default, |playing| playing.idle_kind.into()),
-        expect: if is_foreign { Expect::Foreign } else { Expect::Marked(checksums) },
+        expect: if is_file { Expect::Foreign } else { shared.expect() },
         ramp_per_second: common.ramp,
         reconnect_after: common.reconnect.then_some(common.reconnect_after),
         open_timeout: common.open_timeout,
-        ready_timeout: common.ready_timeout,
-        warmup: common.warmup,
-        duration: common.duration,
+        course: shared.course(),
         from: common.bind_range,
         gather: common.gather,
     })

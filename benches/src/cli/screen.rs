@@ -7,7 +7,7 @@ use edgerelay_proto::time::Instant;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use crate::engine::settings::Settings;
+use crate::engine::settings::Course;
 use crate::engine::{Second, Watcher};
 use crate::report::Report;
 
@@ -17,11 +17,11 @@ pub(super) enum Screen {
 }
 
 impl Screen {
-    pub(super) fn new(json_lines: bool, settings: &Settings) -> Self {
+    pub(super) fn new(json_lines: bool, course: &Course) -> Self {
         if json_lines {
             return Self::Lines;
         }
-        let total = settings.warmup + settings.duration;
+        let total = course.warmup + course.duration;
         let bar = ProgressBar::with_draw_target(
             Some(total.as_secs().max(1)),
             // Draws nothing when stderr is no terminal.

@@ -7,6 +7,8 @@ mod arrivals;
 mod connection;
 mod phases;
 pub mod settings;
+pub mod sink;
+mod table;
 mod timers;
 
 use std::collections::VecDeque;
@@ -17,13 +19,13 @@ use std::time::Duration;
 
 use edgerelay_proto::session::ClientMode;
 use edgerelay_proto::time::Instant;
-use slab::Slab;
 
 use self::arrivals::{Arrivals, Job};
 use self::connection::{Connection, News, Role};
 use self::phases::Phases;
-pub use self::phases::{Edge, Second, Watcher};
-use self::settings::{IdleKind, Media, Settings, StreamKind};
+pub use self::phases::{Edge, Measured, Second, Watcher};
+use self::settings::{IdleKind, Media, Plan, Settings, StreamKind};
+use self::table::Table;
 use self::timers::{Due, Timers};
 use crate::measure::{Group, Measures};
 use crate::net::clock;
@@ -38,6 +40,9 @@ use crate::source::Source;
 /// The longest wait for events, so that a signal is noticed.
 const WAIT_MAX: Duration = Duration::from_millis(250);
 
+/// Who got nothing for longer than this at the end got nothing.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
+
 /// From read to read of a slow player.
 const TRICKLE_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -47,14 +52,8 @@ const ARRIVALS_PER_TURN_MAX: usize = 64;
 /// What a run came to.
 #[derive(Debug)]
 pub struct Outcome {
-    /// At the beginning of the measured window.
-    pub begin: Edge,
-    /// At its end.
-    pub end: Edge,
-    /// Everybody was there in time.
-    pub ready: bool,
-    /// The window was as long as it should.
-    pub complete: bool,
+    /// The measured window.
+    pub course: Measured,
     /// Steady players that got nothing during the last second of the window.
     pub silent: u64,
     /// The most bytes a publisher's connection kept waiting.
@@ -83,9 +82,7 @@ struct Engine<'a> {
     settings: &'a Settings,
     poller: Poller,
     slab: ReceiveSlab,
-    connections: Slab<Connection>,
-    /// Makes tokens of connections at the same place differ.
-    generation: u32,
+    connections: Table<Connection>,
     timers: Timers,
     arrivals: Arrivals,
     phases: Phases,
@@ -107,11 +104,10 @@ impl<'a> Engine<'a> {
         Ok(Self {
             poller: Poller::new()?,
             slab: ReceiveSlab::default(),
-            connections: Slab::new(),
-            generation: 0,
+            connections: Table::default(),
             timers: Timers::default(),
             arrivals: Arrivals::new(settings),
-            phases: Phases::new(settings, now),
+            phases: Phases::new(&Plan::of_run(settings), now),
             sources,
             returning: VecDeque::new(),
             measures: Measures::default(),
@@ -179,16 +175,14 @@ impl<'a> Engine<'a> {
         let index = population.attempts;
         population.attempts += 1;
         let opened = socket::connect(self.settings.target.address, self.settings.from, index);
-        let place = self.connections.vacant_key();
-        self.generation = self.generation.wrapping_add(1);
-        let token = u64::from(self.generation) << 32 | place as u64;
+        let token = self.connections.next_token();
         let watched = opened.and_then(|socket| {
             self.poller.add(&socket, token, Interest::BOTH)?;
             Ok(socket)
         });
         match watched {
             Ok(socket) => {
-                self.connections.insert(Connection::new(socket, token, job, role));
+                self.connections.insert(token, Connection::new(socket, token, job, role));
                 self.timers.push(now + self.settings.open_timeout, token, Due::OpenDeadline);
             }
             Err(error) => {
@@ -237,7 +231,7 @@ impl<'a> Engine<'a> {
                 }
                 continue;
             }
-            let Some(place) = self.place(token) else { continue };
+            let Some(place) = self.connections.place(token) else { continue };
             match due {
                 Due::Message => self.send_messages(now, place),
                 Due::Trickle => self.trickle(now, place),
@@ -261,7 +255,7 @@ impl<'a> Engine<'a> {
         }
         connection.collect();
         self.flush(now, place);
-        if let (Some(connection), Some(due)) = (self.connections.get(place), next_due) {
+        if let (Some(connection), Some(due)) = (self.connections.at(place), next_due) {
             self.timers.push(due, connection.token, Due::Message);
         }
     }
@@ -269,19 +263,13 @@ impl<'a> Engine<'a> {
     fn trickle(&mut self, now: Instant, place: usize) {
         let per_read = self.settings.slow_bits / 8.0 * TRICKLE_INTERVAL.as_secs_f64();
         self.read(now, place, per_read.max(1.0) as usize);
-        if let Some(connection) = self.connections.get(place) {
+        if let Some(connection) = self.connections.at(place) {
             self.timers.push(now + TRICKLE_INTERVAL, connection.token, Due::Trickle);
         }
     }
 
-    fn place(&self, token: u64) -> Option<usize> {
-        let place = (token & u64::from(u32::MAX)) as usize;
-        self.connections.get(place).filter(|connection| connection.token == token)?;
-        Some(place)
-    }
-
     fn on_ready(&mut self, now: Instant, event: Ready) {
-        let Some(place) = self.place(event.token) else { return };
+        let Some(place) = self.connections.place(event.token) else { return };
         let connection = &mut self.connections[place];
         if connection.connecting {
             match socket::outcome(&connection.socket) {
@@ -292,7 +280,7 @@ impl<'a> Engine<'a> {
         if event.writable {
             self.flush(now, place);
         }
-        match self.connections.get(place) {
+        match self.connections.at(place) {
             Some(connection) if connection.withdrawn && event.hung_up => {
                 self.lose(now, place, "closed by the server".to_owned());
             }
@@ -304,7 +292,7 @@ impl<'a> Engine<'a> {
     }
 
     fn read(&mut self, now: Instant, place: usize, bytes_max: usize) {
-        let Some(connection) = self.connections.get_mut(place) else { return };
+        let Some(connection) = self.connections.at(place) else { return };
         match self.slab.read(&connection.socket, bytes_max) {
             Ok(Received::Bytes(bytes)) => {
                 let outcome = connection.handle_input(now, bytes.clone(), &mut self.measures);
@@ -379,7 +367,7 @@ impl<'a> Engine<'a> {
     }
 
     fn flush(&mut self, now: Instant, place: usize) {
-        let Some(connection) = self.connections.get_mut(place) else { return };
+        let Some(connection) = self.connections.at(place) else { return };
         let outcome = connection.flush(&self.poller);
         self.outbox_bytes_max = self.outbox_bytes_max.max(connection.outbox_bytes());
         if let Err(error) = outcome {
@@ -401,7 +389,7 @@ impl<'a> Engine<'a> {
         let population = self.populations.of_mut(connection.group());
         population.present -= u64::from(connection.present);
         if connection.is_open() {
-            population.ended_by_server += 1;
+            population.ended += 1;
         } else {
             population.failed += 1;
         }
@@ -428,13 +416,11 @@ impl<'a> Engine<'a> {
     }
 
     fn finish(mut self, watcher: &mut dyn Watcher) -> Outcome {
-        const SILENCE_MAX: Duration = Duration::from_secs(1);
-
         let now = clock::now();
         let silent = self
             .connections
-            .iter()
-            .filter(|(_, connection)| match &connection.role {
+            .iter_mut()
+            .filter(|connection| match &connection.role {
                 Role::Player(player) => {
                     let heard = player.last_frame().unwrap_or_default();
                     player.group() == Group::Steady && now.saturating_since(heard) > SILENCE_MAX
@@ -442,7 +428,7 @@ impl<'a> Engine<'a> {
                 Role::Publisher(_) => false,
             })
             .count() as u64;
-        for (_, connection) in &mut self.connections {
+        for connection in self.connections.iter_mut() {
             if let Role::Publisher(publisher) = &mut connection.role {
                 publisher.close();
                 connection.collect();
@@ -450,13 +436,9 @@ impl<'a> Engine<'a> {
                 let _ = connection.flush(&self.poller);
             }
         }
-        let (begin, end, ready, complete) =
-            self.phases.finish(now, &self.measures, &self.populations, watcher);
+        let course = self.phases.finish(now, &self.measures, &self.populations, watcher);
         Outcome {
-            begin,
-            end,
-            ready,
-            complete,
+            course,
             silent,
             outbox_bytes_max: self.outbox_bytes_max,
             measures: self.measures,

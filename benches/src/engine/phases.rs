@@ -7,7 +7,7 @@ use edgerelay_proto::time::Instant;
 use serde::Serialize;
 
 use super::arrivals::Progress;
-use super::settings::Settings;
+use super::settings::Plan;
 use crate::measure::{Group, Measures, Sent};
 use crate::net::clock;
 use crate::population::Populations;
@@ -98,6 +98,19 @@ pub struct Second {
     pub processor_share: f64,
 }
 
+/// The measured window.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// At its beginning.
+    pub begin: Edge,
+    /// At its end.
+    pub end: Edge,
+    /// Everybody was there in time.
+    pub ready: bool,
+    /// It was as long as it should.
+    pub complete: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Connecting,
@@ -120,12 +133,8 @@ impl Phase {
 pub(super) struct Phases {
     phase: Phase,
     progress: Progress,
-    wanted_publishers: u64,
-    /// In the order of [`Group::ALL`].
-    wanted_players: [u64; Group::ALL.len()],
+    plan: Plan,
     ready_deadline: Instant,
-    warmup: Duration,
-    duration: Duration,
     ready: bool,
     begin: Option<Edge>,
     end: Option<Edge>,
@@ -133,23 +142,12 @@ pub(super) struct Phases {
 }
 
 impl Phases {
-    pub(super) fn new(settings: &Settings, now: Instant) -> Self {
-        let crowd = settings.crowd;
-        let publishers = if settings.publishing.is_some() { settings.streams } else { 0 };
+    pub(super) fn new(plan: &Plan, now: Instant) -> Self {
         Self {
             phase: Phase::Connecting,
             progress: Progress::Publishing,
-            wanted_publishers: publishers as u64,
-            wanted_players: Group::ALL.map(|group| match group {
-                Group::Steady => crowd.steady as u64,
-                Group::Slow => crowd.slow as u64,
-                Group::Stalled => crowd.stalled as u64,
-                Group::Idle => crowd.idle as u64,
-                Group::Churn => 0,
-            }),
-            ready_deadline: now + settings.ready_timeout,
-            warmup: settings.warmup,
-            duration: settings.duration,
+            plan: *plan,
+            ready_deadline: now + plan.course.ready_timeout,
             ready: false,
             begin: None,
             end: None,
@@ -187,14 +185,14 @@ impl Phases {
             Phase::Connecting => {
                 if self.progress == Progress::Complete {
                     watcher.on_ready(now, self.ready);
-                    self.phase = Phase::Warming { until: now + self.warmup };
+                    self.phase = Phase::Warming { until: now + self.plan.course.warmup };
                 }
             }
             Phase::Warming { until } if now >= until => {
                 measures.begin_window();
                 self.begin = Some(Edge::take(now, measures, populations));
                 watcher.on_window_begin(now);
-                self.phase = Phase::Measuring { until: now + self.duration };
+                self.phase = Phase::Measuring { until: now + self.plan.course.duration };
             }
             Phase::Measuring { until } if now >= until => {
                 self.end = Some(Edge::take(now, measures, populations));
@@ -209,15 +207,15 @@ impl Phases {
     fn note_arrivals(&mut self, now: Instant, populations: &Populations) {
         let late = now >= self.ready_deadline;
         if self.progress == Progress::Publishing
-            && (populations.publishers.present >= self.wanted_publishers || late)
+            && (populations.publishers.present >= self.plan.publishers || late)
         {
             self.progress = Progress::Filling;
         }
         if self.progress == Progress::Filling {
-            let all = populations.publishers.present >= self.wanted_publishers
+            let all = populations.publishers.present >= self.plan.publishers
                 && Group::ALL
                     .into_iter()
-                    .zip(self.wanted_players)
+                    .zip(self.plan.players)
                     .all(|(group, wanted)| populations.players(group).present >= wanted);
             if all || late {
                 self.ready = all;
@@ -253,21 +251,20 @@ impl Phases {
         self.last = edge;
     }
 
-    /// The window's edges, and whether it began and ended as planned. A run that is stopped early has
-    /// the window that it had.
+    /// A run that is stopped early has the window that it had.
     pub(super) fn finish(
         self,
         now: Instant,
         measures: &Measures,
         populations: &Populations,
         watcher: &mut dyn Watcher,
-    ) -> (Edge, Edge, bool, bool) {
+    ) -> Measured {
         let complete = self.end.is_some();
         let end = self.end.unwrap_or_else(|| {
             watcher.on_window_end(now);
             Edge::take(now, measures, populations)
         });
         let begin = self.begin.unwrap_or_else(|| end.clone());
-        (begin, end, self.ready, complete)
+        Measured { begin, end, ready: self.ready, complete }
     }
 }

@@ -8,6 +8,7 @@ use edgerelay_proto::session::{ClientConfig, ClientMode, RtmpUrl, RtmpUrlError};
 
 use crate::check::Expect;
 use crate::flv::FlvFile;
+use crate::measure::Group;
 use crate::net::socket::SourceRange;
 use crate::synthetic::Templates;
 
@@ -113,12 +114,56 @@ pub struct Crowd {
 }
 
 /// Players that come and go.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Churn {
     /// Joins per second; zero for none.
     pub joins_per_second: f64,
     /// From joining to leaving.
     pub stay: Duration,
+}
+
+/// How long the parts of a run take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Course {
+    /// From the start until all are there, at most.
+    pub ready_timeout: Duration,
+    /// From then to the measured window.
+    pub warmup: Duration,
+    /// The measured window.
+    pub duration: Duration,
+}
+
+/// Who has to be there before the course goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) publishers: u64,
+    /// In the order of [`Group::ALL`].
+    pub(super) players: [u64; Group::ALL.len()],
+    pub(super) course: Course,
+}
+
+impl Plan {
+    pub(super) fn of_run(settings: &Settings) -> Self {
+        let crowd = settings.crowd;
+        let publishers = if settings.publishing.is_some() { settings.streams } else { 0 };
+        let players = Group::ALL.map(|group| match group {
+            Group::Steady => crowd.steady as u64,
+            Group::Slow => crowd.slow as u64,
+            Group::Stalled => crowd.stalled as u64,
+            Group::Idle => crowd.idle as u64,
+            Group::Churn => 0,
+        });
+        Self { publishers: publishers as u64, players, course: settings.course }
+    }
+
+    /// Publications that come to us count as players that watch.
+    pub(super) fn of_sink(streams: usize, course: Course) -> Self {
+        let players = Group::ALL.map(|group| match group {
+            Group::Steady => streams as u64,
+            _ => 0,
+        });
+        Self { publishers: 0, players, course }
+    }
 }
 
 /// A run.
@@ -146,12 +191,8 @@ pub struct Settings {
     pub reconnect_after: Option<Duration>,
     /// From connecting to being accepted, at most.
     pub open_timeout: Duration,
-    /// From the start until all are there, at most.
-    pub ready_timeout: Duration,
-    /// From then to the measured window.
-    pub warmup: Duration,
-    /// The measured window.
-    pub duration: Duration,
+    /// Its course.
+    pub course: Course,
     /// Source addresses.
     pub from: Option<SourceRange>,
     /// Least time between two looks at the sockets: saves work at the price of latency.
