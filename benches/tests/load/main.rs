@@ -1,0 +1,213 @@
+//! The load generator against itself: publishers into the sink, the floor into players, and a server
+//! that does wrong what the checks must find.
+
+mod program;
+mod tampering;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use edgerelay_benches::check::Expect;
+use edgerelay_benches::engine::settings::{
+    Churn, Course, Crowd, IdleKind, Media, Publishing, Settings, Target,
+};
+use edgerelay_benches::engine::sink::SinkSettings;
+use edgerelay_benches::engine::{Outcome, Second, Watcher, sink};
+use edgerelay_benches::floor::{self, Rhythm};
+use edgerelay_benches::mark::Checksums;
+use edgerelay_benches::measure::Group;
+use edgerelay_benches::pattern::Pattern;
+use edgerelay_benches::report::{Asked, Report};
+use edgerelay_benches::synthetic::Templates;
+use edgerelay_benches::{engine, net};
+use edgerelay_proto::session::RtmpUrl;
+use edgerelay_proto::time::Instant;
+
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// How long to wait for what takes moments.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const PATTERN: Pattern = Pattern {
+    video_bits: 1_000_000.0,
+    fps: 50.0,
+    gop: Duration::from_millis(400),
+    audio_bits: 64_000.0,
+};
+
+const COURSE: Course = Course {
+    ready_timeout: PATIENCE,
+    warmup: Duration::from_millis(200),
+    duration: Duration::from_millis(1_500),
+};
+
+struct Silent;
+
+impl Watcher for Silent {
+    fn on_second(&mut self, _: &Second) {}
+    fn on_ready(&mut self, _: Instant, _: bool) {}
+    fn on_window_begin(&mut self, _: Instant) {}
+    fn on_window_end(&mut self, _: Instant) {}
+}
+
+/// Nobody, at `address`.
+fn settings(address: SocketAddr) -> Settings {
+    let url = RtmpUrl::parse(&format!("rtmp://{address}/live/cam{{n}}")).unwrap();
+    Settings {
+        target: Target::new(url, address),
+        streams: 1,
+        publishing: None,
+        crowd: Crowd::default(),
+        churn: Churn::default(),
+        slow_bits: 0.0,
+        idle: IdleKind::Play,
+        expect: Expect::Marked(Checksums::Verified),
+        ramp_per_second: 500.0,
+        reconnect_after: None,
+        open_timeout: PATIENCE,
+        course: COURSE,
+        from: None,
+        gather: Duration::ZERO,
+    }
+}
+
+fn publishing(chunk_size: u32) -> Option<Publishing> {
+    Some(Publishing { media: Media::Synthetic(Rc::new(Templates::new(PATTERN))), chunk_size })
+}
+
+fn play(settings: &Settings) -> Outcome {
+    let outcome = engine::run(settings, &Arc::default(), &mut Silent).unwrap();
+    assert!(outcome.course.ready, "{:?}", outcome.populations.reasons);
+    outcome
+}
+
+/// Runs `test` beside a floor.
+fn with_floor<T>(rhythm: Rhythm, test: impl FnOnce(SocketAddr) -> T) -> T {
+    let stop = AtomicBool::new(false);
+    let (tell, told) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let serving = scope.spawn(|| {
+            floor::run(ANY_PORT, rhythm, PATTERN, &stop, |address| tell.send(address).unwrap())
+        });
+        let outcome = test(told.recv_timeout(PATIENCE).expect("the floor listens"));
+        stop.store(true, Ordering::Relaxed);
+        serving.join().expect("the floor does not panic").unwrap();
+        outcome
+    })
+}
+
+#[test]
+fn what_publishers_send_reaches_a_sink_whole() {
+    let sink = SinkSettings {
+        listen: ANY_PORT,
+        streams: 3,
+        expect: Expect::Marked(Checksums::Verified),
+        course: COURSE,
+    };
+    let stop: Arc<AtomicBool> = Arc::default();
+    let (tell, told) = mpsc::channel();
+    let (received, sent) = std::thread::scope(|scope| {
+        let sinking = scope.spawn(|| {
+            let told = |address| tell.send(address).unwrap();
+            sink::run(&sink, &Arc::default(), &mut Silent, told).unwrap()
+        });
+        let address = told.recv_timeout(PATIENCE).expect("the sink listens");
+        let publishing = scope.spawn({
+            let stop = Arc::clone(&stop);
+            move || {
+                let long = Course { duration: PATIENCE, ..COURSE };
+                let settings = Settings {
+                    streams: 3,
+                    publishing: publishing(700),
+                    course: long,
+                    ..settings(address)
+                };
+                engine::run(&settings, &stop, &mut Silent).unwrap()
+            }
+        });
+        let received = sinking.join().expect("the sink does not panic");
+        stop.store(true, Ordering::Relaxed);
+        (received, publishing.join().expect("publishers do not panic"))
+    });
+    let report = Report::new(Asked::of_sink(&sink), &received);
+    assert!(report.window.ready && report.verdict.passed, "{report}");
+    let got = report.players["steady"].got;
+    assert!(got.messages >= 3 * 100 && got.keyframes >= 3 * 2, "{report}");
+    assert!(report.latency.is_some_and(|latency| latency.count > 200), "{report}");
+    assert!(!sent.course.complete, "it was stopped");
+    assert_eq!(sent.populations.publishers.failed, 0);
+    assert!(sent.measures.sent.messages >= got.messages);
+}
+
+#[test]
+fn every_rhythm_of_the_floor_reaches_players_whole() {
+    let rhythms = [Rhythm::PerMessage, Rhythm::PerFrame, Rhythm::Every(Duration::from_millis(100))];
+    for rhythm in rhythms {
+        let report = with_floor(rhythm, |address| {
+            let crowd = Crowd { steady: 5, ..Crowd::default() };
+            let settings = Settings { crowd, ..settings(address) };
+            Report::new(Asked::of_run(&settings), &play(&settings))
+        });
+        assert!(report.verdict.passed, "{rhythm:?}: {report}");
+        let got = report.players["steady"].got;
+        assert!(got.messages >= 5 * 100, "{rhythm:?}: {report}");
+        assert_eq!((got.starts_without_keyframe, got.starts_without_configuration), (0, 0));
+        assert_eq!(report.join.map(|join| join.count), Some(5));
+    }
+}
+
+#[test]
+fn players_come_and_go_beside_those_that_stay() {
+    let outcome = with_floor(Rhythm::PerMessage, |address| {
+        play(&Settings {
+            crowd: Crowd { steady: 2, stalled: 1, slow: 1, idle: 0 },
+            slow_bits: 100_000.0,
+            churn: Churn { joins_per_second: 20.0, stay: Duration::from_millis(300) },
+            ..settings(address)
+        })
+    });
+    let owed = outcome.course.end.owed();
+    assert_eq!(owed.faults(), 0, "{owed:?}");
+    let churn = outcome.populations.players(Group::Churn);
+    assert!(churn.attempts >= 10 && churn.left > 0, "{churn:?}");
+    assert_eq!((churn.failed, churn.ended), (0, 0), "{churn:?}");
+    let bytes = |group| outcome.course.end.tallies[group as usize].bytes;
+    assert!(bytes(Group::Stalled) < bytes(Group::Steady) / 4);
+    assert!(bytes(Group::Slow) < bytes(Group::Steady) / 2);
+}
+
+#[test]
+fn those_who_wait_are_counted_when_they_are_connected() {
+    let outcome = with_floor(Rhythm::PerMessage, |address| {
+        play(&Settings {
+            crowd: Crowd { idle: 20, ..Crowd::default() },
+            idle: IdleKind::Connect,
+            ..settings(address)
+        })
+    });
+    assert_eq!(outcome.populations.players(Group::Idle).present, 20);
+    assert_eq!(outcome.course.end.delivered().messages, 0);
+    assert_eq!(outcome.measures.connect.summary().map(|connect| connect.count), Some(20));
+}
+
+#[test]
+fn nobody_to_connect_to_is_a_reason_and_not_an_error() {
+    // Bound, and closed again: nobody listens there.
+    let address = net::socket::listen(ANY_PORT).unwrap().local_addr().unwrap();
+    let course = Course { ready_timeout: Duration::from_millis(300), ..COURSE };
+    let settings = Settings {
+        crowd: Crowd { steady: 1, ..Crowd::default() },
+        reconnect_after: Some(Duration::from_millis(50)),
+        course,
+        ..settings(address)
+    };
+    let outcome = engine::run(&settings, &Arc::default(), &mut Silent).unwrap();
+    assert!(!outcome.course.ready);
+    let steady = outcome.populations.players(Group::Steady);
+    assert!(steady.failed > 1, "it tries again: {steady:?}");
+    assert!(outcome.populations.reasons.keys().any(|reason| reason.contains("refused")));
+}
