@@ -23,7 +23,7 @@ const PACKAGES: [(&str, &str); 10] = [
 ];
 
 /// Debian packages that `cargo xtask bench` uses, and why.
-const BENCH_PACKAGES: [(&str, &str); 7] = [
+const BENCH_PACKAGES: [(&str, &str); 9] = [
     ("nginx", "carries the RTMP module below"),
     ("libnginx-mod-rtmp", "the server that the others are compared with"),
     ("iproute2", "makes the network namespace"),
@@ -31,6 +31,8 @@ const BENCH_PACKAGES: [(&str, &str); 7] = [
     ("util-linux", "taskset, which gives everybody a core"),
     ("linux-perf", "counts system calls"),
     ("ca-certificates", "for npm"),
+    ("libopus-dev", "a library of xiu's"),
+    ("pkg-config", "finds it"),
 ];
 
 /// What the machine lacks and we may not install.
