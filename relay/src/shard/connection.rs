@@ -161,7 +161,7 @@ pub(super) struct Connection {
     pub(super) skips_counted: u64,
     pub(super) drops_counted: u64,
     pub(super) copied_counted: u64,
-    /// The publisher said that the stream is over; the player is told behind the last frame.
+    /// The stream is over; the player or upstream is told behind the last frame.
     pub(super) farewell: bool,
     /// Told the reason when the connection has ended: the task of a push or pull waits for it.
     pub(super) ended: Option<oneshot::Sender<CloseReason>>,

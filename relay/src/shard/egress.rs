@@ -171,19 +171,20 @@ impl State {
         self.start_send(shard, slot, batch, InFlight::Media)
     }
 
-    /// Everything is sent to a player whose stream is over: now it is told so.
+    /// Everything is sent to a player or upstream whose stream is over: now it is told so.
     fn say_farewell(&mut self, shard: &Rc<Shard>, slot: Slot) -> bool {
         let Some(connection) = self.connection(slot) else { return false };
         if !std::mem::take(&mut connection.farewell) {
             return false;
         }
-        let (Role::Player { stream_id, .. }, Session::Server(session)) =
-            (connection.role, &mut connection.session)
-        else {
-            return false;
-        };
-        session.play_unpublish_notify(stream_id);
-        self.drain_session(shard, slot);
+        match (connection.role, &mut connection.session) {
+            (Role::Player { stream_id, .. }, Session::Server(session)) => {
+                session.play_unpublish_notify(stream_id);
+                self.drain_session(shard, slot);
+            }
+            (Role::Push { .. }, Session::Client(_)) => self.end_push(shard, slot),
+            _ => return false,
+        }
         self.pump(shard, slot)
     }
 

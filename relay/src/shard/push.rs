@@ -71,7 +71,7 @@ async fn run(
                         tracing::warn!(url = %template, reason, "push lost, trying again");
                     }
                     () = cancel.cancelled() => {
-                        shard.say_goodbye(slot);
+                        shard.call_off(slot);
                         return;
                     }
                 }
@@ -93,17 +93,33 @@ async fn run(
 }
 
 impl Shard {
-    /// Ends a push in order: the upstream is told that the stream is over.
-    fn say_goodbye(self: &Rc<Self>, slot: Slot) {
+    /// The publication of a push is over: what is left of it goes out first, if the upstream has
+    /// accepted it at all.
+    fn call_off(self: &Rc<Self>, slot: Slot) {
         let mut state = self.state.borrow_mut();
-        if let Some(connection) = state.connection(slot)
+        let Some(connection) = state.connection(slot) else { return };
+        match connection.role {
+            Role::Push { subscriber: Some(_), .. } => {
+                connection.farewell = true;
+                state.list_connection(slot);
+            }
+            Role::Push { subscriber: None, .. } => state.end_push(self, slot),
+            _ => {}
+        }
+        drop(state);
+        self.urgent.notify_one();
+    }
+}
+
+impl State {
+    /// Ends a push in order: the upstream is told that the stream is over.
+    pub(super) fn end_push(&mut self, shard: &Rc<Shard>, slot: Slot) {
+        if let Some(connection) = self.connection(slot)
             && let Session::Client(session) = &mut connection.session
         {
             session.close();
         }
-        state.drain_session(self, slot);
-        state.close(self, slot, CloseReason::StreamEnded);
-        drop(state);
-        self.urgent.notify_one();
+        self.drain_session(shard, slot);
+        self.close(shard, slot, CloseReason::StreamEnded);
     }
 }

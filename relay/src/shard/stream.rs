@@ -196,12 +196,15 @@ impl State {
         let subscribers: Vec<_> = entry.subscribers.iter().map(|(_, slot)| *slot).collect();
         for subscriber in subscribers {
             let Some(connection) = self.connection(subscriber) else { continue };
-            connection.farewell = false;
-            if let (None, Role::Player { stream_id, .. }, Session::Server(session)) =
-                (before, connection.role, &mut connection.session)
-            {
-                session.play_publish_notify(stream_id);
-                self.drain_session(shard, subscriber);
+            let was_leaving = std::mem::take(&mut connection.farewell);
+            match (connection.role, &mut connection.session) {
+                (Role::Player { stream_id, .. }, Session::Server(session)) if before.is_none() => {
+                    session.play_publish_notify(stream_id);
+                    self.drain_session(shard, subscriber);
+                }
+                // What it still lacks of the publication before would hold up the push of this one.
+                (Role::Push { .. }, _) if was_leaving => self.end_push(shard, subscriber),
+                _ => {}
             }
         }
         for player in waiting {
@@ -275,21 +278,21 @@ impl State {
         }
     }
 
-    /// The stream has no publisher any more. Players are told if that is for good, and wait.
+    /// The stream has no publisher any more. Pushes end when they have brought the rest. Players are
+    /// told if that is for good, and wait.
     pub(super) fn unpublish(&mut self, shard: &Rc<Shard>, slot: StreamSlot, how: Leaving) {
         self.suspend_publication(shard, slot);
         let Some(entry) = self.streams.get_mut(slot) else { return };
         for push in entry.pushes.drain(..) {
             push.cancel();
         }
-        if how != Leaving::Finished {
-            return;
-        }
-        let players: Vec<_> = entry.subscribers.iter().map(|(_, slot)| *slot).collect();
-        for player in players {
-            let Some(connection) = self.connection(player) else { continue };
-            connection.farewell = true;
-            self.list_connection(player);
+        let subscribers: Vec<_> = entry.subscribers.iter().map(|(_, slot)| *slot).collect();
+        for subscriber in subscribers {
+            let Some(connection) = self.connection(subscriber) else { continue };
+            if how == Leaving::Finished || matches!(connection.role, Role::Push { .. }) {
+                connection.farewell = true;
+                self.list_connection(subscriber);
+            }
         }
     }
 

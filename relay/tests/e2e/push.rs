@@ -11,7 +11,7 @@ use crate::support::machine;
 use crate::support::media::Clip;
 use crate::support::nginx::Nginx;
 use crate::support::ports::free_address;
-use crate::support::relay::Settings;
+use crate::support::relay::{Relay, Settings};
 use crate::support::swarm::Swarm;
 use crate::support::upstream::Upstream;
 
@@ -126,6 +126,63 @@ fn nine_pushes_miss_nothing_beside_one_that_is_never_read() {
     assert_eq!(relay.metric("edgerelay_subscriber_skips_total", &[]), 0.0, "nobody lagged");
     let failures = relay.metric("edgerelay_push_failures_total", &[]);
     assert_eq!(failures, relay.closed("subscriber_stalled"), "no push but the stalled one failed");
+}
+
+/// Publishes much more than fits between the relay and an upstream that does not read, ends, and says
+/// how many messages it was.
+fn publish_more_than_fits(relay: &Relay) -> u64 {
+    let publisher = Swarm::publish(vec![relay.url("cam")], 12_500, Duration::from_millis(20));
+    eventually("much more than fits between the two", LIMIT, || {
+        (publisher.messages() >= 100).then_some(())
+    });
+    publisher.stop();
+    publisher.wait_until_done();
+    relay.wait_for_streams(0);
+    let sent = publisher.messages();
+    assert_eq!(publisher.finish(), Vec::<String>::new());
+    sent
+}
+
+#[test]
+fn a_push_that_is_behind_when_its_stream_ends_still_brings_all_of_it() {
+    let _machine = machine::shared();
+    let upstream = Upstream::stalling();
+    let relay = Settings::new().push(&upstream.url("{name}")).start();
+    let sent = publish_more_than_fits(&relay);
+    upstream.read_on();
+    relay.wait_for_role("push", 0);
+    let publication = eventually("the end of the stream upstream", LIMIT, || {
+        upstream.publications().pop().filter(|publication| publication.finished)
+    });
+    let sink = &publication.sink;
+    assert!(sink.is_unbroken(), "{sink:?}");
+    assert_eq!(sink.last, Some((1, sent - 1)), "to the very end: {sink:?}");
+    assert_eq!(relay.metric("edgerelay_push_failures_total", &[]), 0.0);
+}
+
+#[test]
+fn a_push_that_is_behind_gives_way_to_the_next_publication() {
+    let _machine = machine::shared();
+    let upstream = Upstream::stalling();
+    let settings = Settings::new().app("disconnect_after = \"5m\"");
+    let relay = settings.push(&upstream.url("{name}")).start();
+    publish_more_than_fits(&relay);
+    assert_eq!(relay.closed("stream_ended"), 0.0, "it is not done yet");
+    let next = Swarm::publish(vec![relay.url("cam")], 2_500, Duration::from_millis(20));
+    relay.wait_for_metric("edgerelay_push_connected_total", &[], LIMIT, |count| count == 2.0);
+    relay.wait_for_role("push", 1);
+    upstream.read_on();
+    next.stop();
+    next.wait_until_done();
+    let sent = next.messages();
+    let publication = eventually("the end of the next stream upstream", LIMIT, || {
+        upstream.publications().pop().filter(|publication| publication.finished)
+    });
+    let sink = &publication.sink;
+    assert!(sink.is_unbroken(), "{sink:?}");
+    assert_eq!(sink.last, Some((1, sent - 1)), "to the very end: {sink:?}");
+    assert_eq!(upstream.publications().len(), 2);
+    assert_eq!(next.finish(), Vec::<String>::new());
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! A scripted RTMP server, the far side of pushes: made of the protocol crate's own session. It notes
 //! what each publication brought, and can stop reading or die.
 
-use std::future::pending;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -13,7 +12,7 @@ use edgerelay_proto::time::Instant;
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::ports::free_address;
 use super::rtmp::block_on;
@@ -46,6 +45,8 @@ type Publications = Arc<Mutex<Vec<Publication>>>;
 pub(crate) struct Upstream {
     address: SocketAddr,
     publications: Publications,
+    /// Whether one that stalls reads on.
+    reads_on: watch::Sender<bool>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -61,7 +62,7 @@ impl Upstream {
         Self::with_manner(address, Manner::Reads)
     }
 
-    /// One that accepts publications and never reads a byte of them.
+    /// One that accepts publications and reads nothing of them until it is told to.
     pub(crate) fn stalling() -> Self {
         Self::with_manner(free_address(), Manner::Stalls)
     }
@@ -70,17 +71,18 @@ impl Upstream {
         let listener = listen(address, manner).expect("a free address");
         let publications = Publications::default();
         let (stop, stopped) = oneshot::channel();
+        let (reads_on, may_read) = watch::channel(manner == Manner::Reads);
         let noted = publications.clone();
         let thread = thread::spawn(move || {
             // The runtime's end closes every socket, as a process's does.
             block_on(async move {
                 tokio::select! {
                     _ = stopped => {}
-                    error = accept(listener, manner, noted) => panic!("accepting: {error:?}"),
+                    error = accept(listener, may_read, noted) => panic!("accepting: {error:?}"),
                 }
             });
         });
-        Self { address, publications, stop: Some(stop), thread: Some(thread) }
+        Self { address, publications, reads_on, stop: Some(stop), thread: Some(thread) }
     }
 
     /// The URL of a stream there.
@@ -91,6 +93,11 @@ impl Upstream {
     /// What was published so far, in order.
     pub(crate) fn publications(&self) -> Vec<Publication> {
         self.publications.lock().expect("no server panics").clone()
+    }
+
+    /// Lets one that stalls read.
+    pub(crate) fn read_on(&self) {
+        self.reads_on.send_replace(true);
     }
 
     /// Closes all it has at once.
@@ -129,20 +136,20 @@ fn listen(address: SocketAddr, manner: Manner) -> io::Result<TcpListener> {
 
 async fn accept(
     listener: TcpListener,
-    manner: Manner,
+    may_read: watch::Receiver<bool>,
     publications: Publications,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
-        tokio::spawn(serve(stream, manner, publications.clone()));
+        tokio::spawn(serve(stream, may_read.clone(), publications.clone()));
     }
 }
 
 /// Serves one publisher until it goes. What goes wrong shows in what it did not bring.
 async fn serve(
     mut stream: TcpStream,
-    manner: Manner,
+    mut may_read: watch::Receiver<bool>,
     publications: Publications,
 ) -> io::Result<()> {
     // Nobody calls its time-outs, so its time may stand still.
@@ -179,8 +186,9 @@ async fn serve(
                 }
             }
         }
-        if publication.is_some() && manner == Manner::Stalls {
-            pending::<()>().await;
+        if publication.is_some() {
+            // An error is the end of the server, and of this task.
+            let _ended = may_read.wait_for(|may| *may).await;
         }
     }
 }
