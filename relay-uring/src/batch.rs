@@ -26,8 +26,10 @@ pub struct SendBatch {
 impl SendBatch {
     /// Takes the slices in order; empty ones are left out.
     pub fn new(slices: impl IntoIterator<Item = Bytes>) -> Self {
-        let mut batch = Self::default();
-        batch.fill(slices);
+        // A list of slices that is handed in becomes the batch's own.
+        let slices = slices.into_iter().filter(|slice| !slice.is_empty()).collect();
+        let mut batch = Self { slices, ..Self::default() };
+        batch.point();
         batch
     }
 
@@ -35,6 +37,11 @@ impl SendBatch {
     fn fill(&mut self, slices: impl IntoIterator<Item = Bytes>) {
         self.clear();
         self.slices.extend(slices.into_iter().filter(|slice| !slice.is_empty()));
+        self.point();
+    }
+
+    /// Points at the slices.
+    fn point(&mut self) {
         self.len_bytes = self.slices.iter().map(Bytes::len).sum();
         self.iovecs.extend(self.slices.iter().map(|slice| libc::iovec {
             // `sendmsg` reads only; the C type knows no const.
