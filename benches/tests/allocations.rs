@@ -33,8 +33,23 @@ const SEND_IOVECS_MAX: usize = 1_024;
 const SEND_BYTES_MAX: usize = 1 << 20;
 
 /// Groups of pictures sent before anything is counted, and while it is.
-const WARM_UP_GOPS: u32 = 2;
+const WARM_UP_GOPS: u32 = 3;
 const COUNTED_GOPS: u32 = 2;
+
+/// What is known to be allocated for a message, by the chunk size of the publisher; nothing in the
+/// parts that are not named.
+#[derive(Clone, Copy)]
+struct Known {
+    chunk_size: u32,
+    decode: f64,
+    /// Receive buffers, two for each 64 KiB, and the parts.
+    whole_relay: f64,
+}
+
+const KNOWN: [Known; 2] = [
+    Known { chunk_size: 4_096, decode: 0.41, whole_relay: 1.1 },
+    Known { chunk_size: 65_536, decode: 0.0, whole_relay: 0.3 },
+];
 
 /// Allocations and reallocations of one part, summed up.
 #[derive(Default)]
@@ -78,13 +93,14 @@ struct Parts {
 
 #[test]
 fn a_frame_allocates_no_more_than_is_known() {
-    for chunk_size in [4_096, 65_536] {
-        by_part(chunk_size);
-        whole_relay(chunk_size);
+    for known in KNOWN {
+        by_part(known);
+        whole_relay(known);
     }
 }
 
-fn by_part(chunk_size: u32) {
+fn by_part(known: Known) {
+    let chunk_size = known.chunk_size;
     let mut path = Path::new(chunk_size);
     let mut now = Instant::EPOCH;
     let mut messages = 0;
@@ -108,8 +124,8 @@ fn by_part(chunk_size: u32) {
     }
     println!("chunks of {chunk_size} bytes, {SUBSCRIBERS} subscribers, for each message:");
     let parts = path.parts;
-    parts.decode.check("decode", messages, 0.41);
-    parts.append.check("append", messages, 2.02);
+    parts.decode.check("decode", messages, known.decode);
+    parts.append.check("append", messages, 0.0);
     parts.segments.check("segments", messages, 0.0);
     parts.batch.check("batch", messages, 0.0);
     parts.sent.check("on_sent", messages, 0.0);
@@ -176,7 +192,8 @@ impl Path {
 }
 
 /// A relay of one shard with sockets: reads, decodes, keeps, sends.
-fn whole_relay(chunk_size: u32) {
+fn whole_relay(known: Known) {
+    let chunk_size = known.chunk_size;
     let node = Node::start().unwrap();
     let mut publisher = node.publish("stream").unwrap();
     let mut players = node.play("stream", SUBSCRIBERS).unwrap();
@@ -205,7 +222,7 @@ fn whole_relay(chunk_size: u32) {
             }
         }
     }
-    tally.check("a whole relay", messages, 3.1);
+    tally.check("a whole relay", messages, known.whole_relay);
 }
 
 /// Chunk header that the relay puts before each message.

@@ -148,7 +148,7 @@ pub fn encode_media_header(
     header.freeze()
 }
 
-fn put_header(
+pub(super) fn put_header(
     csid: u32,
     message_type: MessageType,
     stream_id: u32,

@@ -7,9 +7,11 @@ mod assembly;
 mod decoder;
 mod encoder;
 mod header;
+mod media_headers;
 
 pub use decoder::{ChunkDecoder, ChunkLimits};
 pub use encoder::{ChunkEncoder, WireMessage, encode_media, encode_media_header};
+pub use media_headers::MediaHeaders;
 
 /// Chunk stream of protocol control messages. RTMP 1.0 §5.4.
 pub const CSID_CONTROL: u32 = 2;

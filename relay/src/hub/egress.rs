@@ -268,7 +268,7 @@ impl Stream {
                 }
                 filling.put(extra);
                 filling.slices.push(frame.header_for(taste.stream_id));
-                filling.slices.extend(frame.wire.body.iter().cloned());
+                filling.slices.extend(frame.body().iter().cloned());
                 filling.count(frame);
             }
             end += 1;

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use edgerelay_proto::chunk::{
-    CSID_AUDIO, CSID_DATA, CSID_VIDEO, WireMessage, encode_media, encode_media_header,
+    CSID_AUDIO, CSID_DATA, CSID_VIDEO, MediaHeaders, WireMessage, encode_media, encode_media_header,
 };
 use edgerelay_proto::media::{
     AudioInfo, AudioPacket, Track, VideoFrame, VideoInfo, inspect_audio, inspect_video,
@@ -12,7 +12,6 @@ use edgerelay_proto::media::{
 use edgerelay_proto::payload::Payload;
 use edgerelay_proto::session::{MediaKind, MediaMessage};
 use edgerelay_proto::time::Instant;
-use smallvec::SmallVec;
 
 use super::headers::{HeaderSet, HeaderSlot};
 use super::limits::FRAME_SLICES_MAX;
@@ -130,7 +129,7 @@ pub struct Frame {
     /// Whether it is a decoder configuration.
     pub sequence_header: bool,
     /// The bytes on the wire, for [`MESSAGE_STREAM_ID`].
-    pub wire: WireMessage,
+    pub wire: WireFrame,
     pub(super) class: FrameClass,
     /// Whether a subscriber may start here.
     pub(super) entry: bool,
@@ -146,7 +145,15 @@ pub struct Frame {
 impl Frame {
     /// Slices of a send it takes.
     pub(super) fn slices(&self) -> usize {
-        1 + self.wire.body.len()
+        1 + self.body().len()
+    }
+
+    /// Its bytes on the wire behind the first chunk's header.
+    pub(super) fn body(&self) -> &[Bytes] {
+        match &self.wire.body {
+            WireBody::AsReceived => self.message.payload.slices(),
+            WireBody::Cut(slices) => slices,
+        }
     }
 
     /// Its first chunk's header for another message stream id.
@@ -165,30 +172,49 @@ impl Frame {
     }
 }
 
-/// Encodes a message for [`MESSAGE_STREAM_ID`], and says how many payload bytes were copied: all or
-/// none. They are where the publisher's or our own chunks are so small that one send could not
-/// take the slices.
-pub(super) fn encode(
-    message: &MediaMessage,
-    timestamp: u32,
-    chunk_size: u32,
-) -> (WireMessage, u64) {
-    let MediaMessage { kind, payload, .. } = message;
-    let mut wire = encode_media(
-        csid(*kind),
-        kind.message_type(),
-        MESSAGE_STREAM_ID,
-        timestamp,
-        payload,
-        chunk_size,
-    );
-    if wire.body.len() < FRAME_SLICES_MAX {
-        return (wire, 0);
+/// A frame's bytes on the wire.
+#[derive(Debug)]
+pub struct WireFrame {
+    /// The first chunk's header.
+    pub header: Bytes,
+    /// Bytes of header and body.
+    pub wire_len: usize,
+    body: WireBody,
+}
+
+#[derive(Debug)]
+enum WireBody {
+    /// One chunk: the payload's own slices, which the frame holds anyway.
+    AsReceived,
+    /// Payload slices with the headers of the other chunks between them.
+    Cut(Vec<Bytes>),
+}
+
+impl WireFrame {
+    /// Encodes a message for [`MESSAGE_STREAM_ID`], and says how many payload bytes were copied: all
+    /// or none. They are where the publisher's or our own chunks are so small that one send could
+    /// not take the slices.
+    pub(super) fn encode(
+        headers: &mut MediaHeaders,
+        message: &MediaMessage,
+        timestamp: u32,
+        chunk_size: u32,
+    ) -> (Self, u64) {
+        let MediaMessage { kind, payload, .. } = message;
+        let (csid, message_type) = (csid(*kind), kind.message_type());
+        if payload.len() <= chunk_size as usize && payload.slices().len() < FRAME_SLICES_MAX {
+            let len = payload.len();
+            let header = headers.encode(csid, message_type, MESSAGE_STREAM_ID, timestamp, len);
+            let wire_len = header.len() + len;
+            return (Self { header, wire_len, body: WireBody::AsReceived }, 0);
+        }
+        let WireMessage { header, body, wire_len } =
+            encode_media(csid, message_type, MESSAGE_STREAM_ID, timestamp, payload, chunk_size);
+        let (body, copied) = if body.len() < FRAME_SLICES_MAX {
+            (body.into_vec(), 0)
+        } else {
+            (vec![body.concat().into()], payload.len() as u64)
+        };
+        (Self { header, wire_len, body: WireBody::Cut(body) }, copied)
     }
-    let mut body = BytesMut::with_capacity(wire.wire_len);
-    for slice in &wire.body {
-        body.extend_from_slice(slice);
-    }
-    wire.body = SmallVec::from_elem(body.freeze(), 1);
-    (wire, payload.len() as u64)
 }

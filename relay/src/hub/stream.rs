@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use edgerelay_proto::chunk::MediaHeaders;
 use edgerelay_proto::media::{AudioSummary, StreamMetadata, VideoSummary};
 use edgerelay_proto::session::{MediaKind, MediaMessage};
 use edgerelay_proto::time::Instant;
 
-use super::frame::{self, Frame, FrameClass, Inspected};
+use super::frame::{Frame, FrameClass, Inspected, WireFrame};
 use super::headers::HeaderSet;
 use super::limits::{
     AUDIO_JOIN_DURATION, AUDIO_JOIN_FRAMES_MAX, KEYFRAME_GAP_MAX, StreamLimits, VIDEO_EXPECTED_MAX,
@@ -112,6 +113,7 @@ pub struct Stream {
     pub(super) epoch: Epoch,
     /// In force after the newest frame.
     pub(super) headers: Rc<HeaderSet>,
+    wire_headers: MediaHeaders,
     timeline: Timeline,
     meters: Meters,
     summaries: Summaries,
@@ -128,6 +130,7 @@ impl Stream {
             subscribers: Subscribers::default(),
             epoch: Epoch::new(0, 0),
             headers: Rc::new(HeaderSet::new(0)),
+            wire_headers: MediaHeaders::new(),
             timeline: Timeline::new(),
             meters: Meters::default(),
             summaries: Summaries::default(),
@@ -189,7 +192,9 @@ impl Stream {
             self.headers = headers;
         }
         let timestamp = self.timeline.relay(message.kind, class.is_coded(), message.timestamp);
-        let (wire, copied) = frame::encode(&message, timestamp, self.limits.chunk_size);
+        let chunk_size = self.limits.chunk_size;
+        let (wire, copied) =
+            WireFrame::encode(&mut self.wire_headers, &message, timestamp, chunk_size);
         self.meters.bytes_copied += copied;
         let frame = Frame {
             timestamp,
@@ -398,7 +403,7 @@ impl Stream {
     pub fn shared_slices(&self, range: &Range<u64>) -> impl Iterator<Item = &Bytes> {
         self.log
             .range(range.clone())
-            .flat_map(|frame| std::iter::once(&frame.wire.header).chain(&frame.wire.body))
+            .flat_map(|frame| std::iter::once(&frame.wire.header).chain(frame.body()))
     }
 
     /// The frames of a range that are still held.
