@@ -33,7 +33,7 @@ pub struct Tally {
     pub foreign: u64,
     /// Coded frames without marks where marks were expected.
     pub unmarked: u64,
-    /// Messages with a timestamp before the last one's.
+    /// Messages with a timestamp before that of the last one of their kind.
     pub timestamps_backwards: u64,
     /// Players that got their first frame.
     pub starts: u64,
