@@ -117,6 +117,17 @@ impl Player {
         self.wants = Wants::Connect;
     }
 
+    /// Takes note of received bytes that nobody looked at. From then on
+    /// [`handle_input`](Self::handle_input) has lost the thread.
+    pub fn handle_discarded(&mut self, now: Instant, len: usize, measures: &mut Measures) {
+        let tally = measures.tally_mut(self.group);
+        tally.bytes += len as u64;
+        tally.reads += 1;
+        self.received += len as u64;
+        self.last_frame = Some(now);
+        self.acknowledge();
+    }
+
     /// Why it is there.
     #[must_use]
     pub const fn group(&self) -> Group {
@@ -166,17 +177,23 @@ impl Player {
         while let Some(message) = self.decoder.poll_message()? {
             self.on_message(now, &message, measures)?;
         }
-        if self.session.is_none() && self.received - self.acknowledged >= self.ack_interval {
-            self.acknowledged = self.received;
-            // The low 32 bits are what is meant.
-            self.send_control(MessageType::ACKNOWLEDGEMENT, &(self.received as u32).to_be_bytes());
-        }
+        self.acknowledge();
         Ok(())
     }
 
     /// The next bytes to send.
     pub fn poll_send(&mut self) -> Option<Bytes> {
         (!self.out.is_empty()).then(|| self.out.split().freeze())
+    }
+
+    /// The session acknowledges as long as there is one.
+    fn acknowledge(&mut self) {
+        if self.session.is_none() && self.received - self.acknowledged >= self.ack_interval {
+            self.acknowledged = self.received;
+            // The low 32 bits are what is meant.
+            let received = self.received as u32;
+            self.send_control(MessageType::ACKNOWLEDGEMENT, &received.to_be_bytes());
+        }
     }
 
     /// Takes what the session has to say; says whether the server accepted.
@@ -281,5 +298,188 @@ impl Player {
     fn send_control(&mut self, message_type: MessageType, body: &[u8]) {
         self.out.put_slice(&encode_media_header(CSID_CONTROL, message_type, 0, 0, body.len()));
         self.out.put_slice(body);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use edgerelay_proto::chunk::encode_media;
+    use edgerelay_proto::session::{
+        ClientMode, MediaMessage, RtmpUrl, ServerEvent, ServerOutput, ServerSession,
+        ServerSessionConfig,
+    };
+
+    use super::*;
+    use crate::mark::Checksums;
+    use crate::pattern::Pattern;
+    use crate::source::{Source, chunk_stream};
+    use crate::synthetic::Templates;
+    use crate::tally::Tally;
+
+    /// A player and the server it talks to, whose bytes come in pieces of `cut`.
+    struct Pair {
+        player: Player,
+        server: ServerSession,
+        measures: Measures,
+        now: Instant,
+        cut: usize,
+        refuses: bool,
+    }
+
+    impl Pair {
+        fn new(cut: usize) -> Self {
+            let now = Instant::from_millis(1_000);
+            let url = RtmpUrl::parse("rtmp://127.0.0.1/live/cam").unwrap();
+            let config = ClientConfig::new(url, ClientMode::Play);
+            let expect = Expect::Marked(Checksums::Verified);
+            Self {
+                player: Player::new(config, Group::Steady, expect, now, 1),
+                server: ServerSession::new(ServerSessionConfig::default(), now, 2),
+                measures: Measures::default(),
+                now,
+                cut,
+                refuses: false,
+            }
+        }
+
+        /// Bytes to and fro until nobody has anything to say.
+        fn talk(&mut self) -> Result<(), Ending> {
+            while let Some(bytes) = self.player.poll_send() {
+                self.server.handle_input(self.now, bytes).unwrap();
+                while let Some(output) = self.server.poll_output() {
+                    match output {
+                        ServerOutput::Send(bytes) => self.give(&bytes)?,
+                        ServerOutput::Event(ServerEvent::Connect(_)) => {
+                            self.server.accept_connect().unwrap();
+                        }
+                        ServerOutput::Event(ServerEvent::Play(play)) if self.refuses => {
+                            self.server.refuse_play(play.stream_id, "NetStream.Play.Failed", "No.");
+                        }
+                        ServerOutput::Event(ServerEvent::Play(play)) => {
+                            self.server.accept_play(play.stream_id);
+                        }
+                        ServerOutput::Event(_) => {}
+                    }
+                }
+            }
+            Ok(())
+        }
+
+        fn give(&mut self, bytes: &[u8]) -> Result<(), Ending> {
+            for piece in bytes.chunks(self.cut) {
+                let piece = Bytes::copy_from_slice(piece);
+                self.player.handle_input(self.now, piece, &mut self.measures)?;
+            }
+            Ok(())
+        }
+
+        fn give_message(&mut self, message: &MediaMessage) {
+            let kind = message.kind;
+            let wire = encode_media(
+                chunk_stream(kind),
+                kind.message_type(),
+                1,
+                message.timestamp,
+                &message.payload,
+                ServerSessionConfig::default().chunk_size,
+            );
+            let slices = wire.body.iter().flat_map(|slice| slice.to_vec());
+            let bytes: Vec<u8> = wire.header.iter().copied().chain(slices).collect();
+            self.give(&bytes).unwrap();
+        }
+
+        /// Gives so many messages of a stream that began `ago`, each when it is due.
+        fn give_stream(&mut self, count: usize, ago: Duration) {
+            let templates = Rc::new(Templates::new(Pattern::default()));
+            let mut source = Source::synthetic(templates, 0);
+            for message in source.opening() {
+                self.give_message(&message);
+            }
+            let zero = self.now.as_micros() - ago.as_micros() as u64;
+            for _ in 0..count {
+                let due = Instant::from_micros(zero) + source.next_at();
+                self.now = self.now.max(due);
+                let message = source.take(due);
+                self.give_message(&message);
+            }
+        }
+    }
+
+    #[test]
+    fn a_player_sees_the_same_however_its_input_is_cut() {
+        let mut seen = Vec::new();
+        for cut in [1, 2, 7, 1_000, 70_000] {
+            let mut pair = Pair::new(cut);
+            pair.talk().unwrap();
+            assert_eq!(pair.player.stage(), Stage::Playing, "cut to {cut}");
+            pair.give_stream(40, Duration::ZERO);
+            assert_eq!(pair.player.stage(), Stage::Watching, "cut to {cut}");
+            let tally = pair.measures.tally(Group::Steady);
+            assert_eq!(tally.faults(), 0, "cut to {cut}: {tally:?}");
+            seen.push(Tally { reads: 0, ..*tally });
+        }
+        assert!(seen.iter().all(|tally| *tally == seen[0]), "{seen:?}");
+        assert_eq!(seen[0].video_frames + seen[0].audio_frames, 40);
+    }
+
+    #[test]
+    fn what_was_sent_before_play_is_no_latency() {
+        let mut pair = Pair::new(70_000);
+        pair.talk().unwrap();
+        pair.give_stream(200, Duration::from_secs(1));
+        let latency = pair.measures.latency.summary().unwrap();
+        assert!((100..150).contains(&latency.count), "{latency:?}");
+        assert!(latency.max_us <= 1, "{latency:?}");
+    }
+
+    #[test]
+    fn the_times_of_a_player_begin_with_its_connection() {
+        let mut pair = Pair::new(70_000);
+        pair.now += Duration::from_millis(30);
+        pair.talk().unwrap();
+        pair.now += Duration::from_millis(20);
+        pair.give_stream(1, Duration::ZERO);
+        let max = |times: &crate::measure::Times| times.summary().unwrap().max_us;
+        assert!(max(&pair.measures.connect).abs_diff(30_000) < 100);
+        assert!(max(&pair.measures.join).abs_diff(50_000) < 100);
+    }
+
+    #[test]
+    fn a_refusal_says_why() {
+        let mut pair = Pair::new(70_000);
+        pair.refuses = true;
+        let ending = pair.talk().unwrap_err();
+        assert_eq!(ending, Ending::Refused("NetStream.Play.Failed".to_owned()));
+    }
+
+    #[test]
+    fn a_watching_player_answers_pings_and_acknowledges() {
+        let mut pair = Pair::new(70_000);
+        pair.talk().unwrap();
+        pair.give_stream(1, Duration::ZERO);
+        pair.server.ping(pair.now);
+        while let Some(output) = pair.server.poll_output() {
+            let ServerOutput::Send(bytes) = output else { panic!("{output:?}") };
+            pair.give(&bytes).unwrap();
+        }
+        pair.talk().unwrap();
+        let timeout = ServerSessionConfig::default().ping_timeout;
+        pair.server.handle_timeout(pair.now + timeout).unwrap();
+        assert_eq!(pair.player.poll_send(), None);
+        let enough = ACK_INTERVAL_BYTES as usize;
+        pair.player.handle_discarded(pair.now, enough, &mut pair.measures);
+        let ack = pair.player.poll_send().expect("an acknowledgement");
+        assert!(ack.len() < 32);
+    }
+
+    #[test]
+    fn who_asks_for_nothing_stays_at_connect() {
+        let mut pair = Pair::new(70_000);
+        pair.player.ask_for_nothing();
+        pair.talk().unwrap();
+        assert_eq!(pair.player.stage(), Stage::Connected);
     }
 }

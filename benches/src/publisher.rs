@@ -160,3 +160,126 @@ impl Publisher {
         Ok(ready)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use edgerelay_proto::session::{
+        ClientMode, RtmpUrl, ServerEvent, ServerOutput, ServerSession, ServerSessionConfig,
+    };
+
+    use super::*;
+    use crate::check::{Checker, Expect};
+    use crate::mark::Checksums;
+    use crate::pattern::Pattern;
+    use crate::synthetic::Templates;
+    use crate::tally::Tally;
+
+    /// A server that checks what it gets, over one connection after another.
+    struct Server {
+        checker: Checker,
+        tally: Tally,
+        timestamps: Vec<u32>,
+    }
+
+    impl Server {
+        fn new() -> Self {
+            let checker = Checker::new(Expect::Marked(Checksums::Verified));
+            Self { checker, tally: Tally::default(), timestamps: Vec::new() }
+        }
+
+        /// Connects a publisher of `source` at `at` and runs it for `time`, looking at the clock
+        /// every `step`.
+        fn take(
+            &mut self,
+            source: Source,
+            at: Instant,
+            time: Duration,
+            step: Duration,
+        ) -> (Source, Measures) {
+            let url = RtmpUrl::parse("rtmp://127.0.0.1/live/cam").unwrap();
+            let mut config = ClientConfig::new(url, ClientMode::Publish);
+            config.chunk_size = 4_096;
+            let mut publisher = Publisher::new(config, source, at, 1);
+            let mut session = ServerSession::new(ServerSessionConfig::default(), at, 2);
+            let mut measures = Measures::default();
+            let mut now = at;
+            while now < at + time {
+                publisher.handle_timeout(now, &mut measures);
+                while let Some(bytes) = publisher.poll_send() {
+                    session.handle_input(now, bytes).unwrap();
+                    self.hear(&mut session, &mut publisher, now);
+                }
+                now += step;
+            }
+            (publisher.into_source(now), measures)
+        }
+
+        fn hear(&mut self, session: &mut ServerSession, publisher: &mut Publisher, now: Instant) {
+            while let Some(output) = session.poll_output() {
+                match output {
+                    ServerOutput::Send(bytes) => {
+                        if let Some(stream_id) = publisher.handle_input(now, bytes).unwrap() {
+                            publisher.begin(stream_id, now);
+                        }
+                    }
+                    ServerOutput::Event(ServerEvent::Connect(_)) => {
+                        session.accept_connect().unwrap();
+                    }
+                    ServerOutput::Event(ServerEvent::Publish(publish)) => {
+                        session.accept_publish(publish.stream_id).unwrap();
+                    }
+                    ServerOutput::Event(ServerEvent::Media { message, .. }) => {
+                        let MediaMessage { kind, timestamp, payload } = message;
+                        self.timestamps.push(timestamp);
+                        self.checker.take(kind, timestamp, &payload, &mut self.tally);
+                    }
+                    ServerOutput::Event(event) => panic!("{event:?}"),
+                }
+            }
+        }
+    }
+
+    fn source() -> Source {
+        Source::synthetic(Rc::new(Templates::new(Pattern::default())), 0)
+    }
+
+    #[test]
+    fn messages_go_out_when_they_are_due() {
+        let mut server = Server::new();
+        let step = Duration::from_millis(1);
+        let (_, measures) =
+            server.take(source(), Instant::from_millis(500), Duration::from_secs(2), step);
+        assert_eq!(server.tally.faults(), 0, "{:?}", server.tally);
+        // The connection took the first two steps.
+        assert!((150..=154).contains(&measures.sent.messages), "{:?}", measures.sent);
+        let lateness = measures.lateness.summary().unwrap();
+        assert!(lateness.max_us <= 1_000, "{lateness:?}");
+    }
+
+    #[test]
+    fn who_looks_at_the_clock_too_rarely_is_late() {
+        let mut server = Server::new();
+        let step = Duration::from_millis(100);
+        let (_, measures) =
+            server.take(source(), Instant::from_millis(500), Duration::from_secs(2), step);
+        assert_eq!(server.tally.faults(), 0);
+        let lateness = measures.lateness.summary().unwrap();
+        assert!((40_000..60_000).contains(&lateness.mean_us), "{lateness:?}");
+    }
+
+    #[test]
+    fn a_publisher_that_comes_back_goes_on_in_time_with_a_keyframe_and_nothing_missing() {
+        let mut server = Server::new();
+        let step = Duration::from_millis(1);
+        let second = Duration::from_secs(1);
+        let (source, _) = server.take(source(), Instant::from_millis(500), second, step);
+        let before = *server.timestamps.last().unwrap();
+        server.take(source, Instant::from_millis(4_500), second, step);
+        assert_eq!(server.tally.faults(), 0, "{:?}", server.tally);
+        assert_eq!(server.tally.keyframes, 2);
+        let first = server.timestamps.iter().position(|timestamp| *timestamp > before + 100);
+        assert_eq!(first.map(|place| server.timestamps[place]), Some(2_000), "the next keyframe");
+    }
+}

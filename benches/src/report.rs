@@ -61,6 +61,8 @@ pub struct Asked {
     /// Messages per second of one synthetic stream.
     pub stream_messages_per_second: Option<f64>,
     pub steady: usize,
+    /// One of so many of these was checked; messages of the others are not counted.
+    pub check_every: u64,
     pub slow: usize,
     pub stalled: usize,
     pub idle: usize,
@@ -229,6 +231,7 @@ impl Asked {
             stream_bits_per_second: pattern.map(Pattern::bits_per_second),
             stream_messages_per_second: pattern.map(Pattern::messages_per_second),
             steady: crowd.steady,
+            check_every: settings.check_every,
             slow: crowd.slow,
             stalled: crowd.stalled,
             idle: crowd.idle,
@@ -255,6 +258,7 @@ impl Asked {
             stream_bits_per_second: None,
             stream_messages_per_second: None,
             steady: 0,
+            check_every: 1,
             slow: 0,
             stalled: 0,
             idle: 0,

@@ -184,6 +184,10 @@ pub(super) struct Playing {
     /// Players of each stream, beside --players.
     #[arg(long, default_value_t = 0)]
     players_per_stream: usize,
+    /// Check one of so many players; once the others have a picture, what they get is thrown away in
+    /// the kernel. They cost less, see no loss and answer no pings.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) check_every: u64,
     /// Players that read slower than the stream is.
     #[arg(long, default_value_t = 0)]
     slow: usize,

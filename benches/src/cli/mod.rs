@@ -104,6 +104,7 @@ fn settings(
         slow_bits: playing.map_or(0.0, |playing| playing.slow_rate),
         idle: playing.map_or_else(Default::default, |playing| playing.idle_kind.into()),
         expect: if is_file { Expect::Foreign } else { shared.expect() },
+        check_every: playing.map_or(1, |playing| playing.check_every),
         ramp_per_second: common.ramp,
         reconnect_after: common.reconnect.then_some(common.reconnect_after),
         open_timeout: common.open_timeout,

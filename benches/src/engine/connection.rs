@@ -48,6 +48,8 @@ pub(super) struct Connection {
     pub(super) present: bool,
     /// Reads are made by the clock, not when there is something to read.
     pub(super) withdrawn: bool,
+    /// Nobody looks at what comes.
+    pub(super) discards: bool,
     outbox: Outbox,
     interest: Interest,
 }
@@ -63,6 +65,7 @@ impl Connection {
             connecting: true,
             present: false,
             withdrawn: false,
+            discards: false,
             outbox: Outbox::default(),
             interest: Interest::BOTH,
         };
@@ -111,6 +114,13 @@ impl Connection {
         };
         self.collect();
         Ok(news)
+    }
+
+    pub(super) fn handle_discarded(&mut self, now: Instant, len: usize, measures: &mut Measures) {
+        if let Role::Player(player) = &mut self.role {
+            player.handle_discarded(now, len, measures);
+        }
+        self.collect();
     }
 
     /// Takes what the role has to send.

@@ -284,6 +284,7 @@ impl<'a> Engine<'a> {
             Some(connection) if connection.withdrawn && event.hung_up => {
                 self.lose(now, place, "closed by the server".to_owned());
             }
+            Some(connection) if event.readable && connection.discards => self.discard(now, place),
             Some(connection) if event.readable && !connection.withdrawn => {
                 self.read(now, place, READ_BYTES_MAX);
             }
@@ -304,6 +305,19 @@ impl<'a> Engine<'a> {
             }
             Ok(Received::Nothing) => {}
             Ok(Received::End) => self.lose(now, place, "closed by the server".to_owned()),
+            Err(error) => self.lose(now, place, format!("broken: {error}")),
+        }
+    }
+
+    fn discard(&mut self, now: Instant, place: usize) {
+        let Some(connection) = self.connections.at(place) else { return };
+        match self.slab.discard(&connection.socket) {
+            Ok(Some(0)) => self.lose(now, place, "closed by the server".to_owned()),
+            Ok(Some(len)) => {
+                connection.handle_discarded(now, len, &mut self.measures);
+                self.flush(now, place);
+            }
+            Ok(None) => {}
             Err(error) => self.lose(now, place, format!("broken: {error}")),
         }
     }
@@ -360,6 +374,10 @@ impl<'a> Engine<'a> {
                 self.timers.push(now + TRICKLE_INTERVAL, connection.token, Due::Trickle);
             }
             Some(Group::Stalled) => connection.withdrawn = true,
+            Some(Group::Steady) => {
+                let others = self.populations.players(Group::Steady).present - 1;
+                connection.discards = !others.is_multiple_of(self.settings.check_every);
+            }
             _ => {}
         }
         // A failure shows at the next flush.

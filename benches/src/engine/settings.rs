@@ -185,6 +185,8 @@ pub struct Settings {
     pub idle: IdleKind,
     /// What is known of the streams.
     pub expect: Expect,
+    /// Every so many steady players one is checked.
+    pub check_every: u64,
     /// New connections per second.
     pub ramp_per_second: f64,
     /// Until who lost its connection comes back; none for never.

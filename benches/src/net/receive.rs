@@ -69,6 +69,23 @@ impl ReceiveSlab {
         }
     }
 
+    /// Has the kernel throw away what is there, at most so much, and says how much it was; none for
+    /// nothing.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn discard(&mut self, socket: impl AsFd) -> io::Result<Option<usize>> {
+        let mut slab = self.take_free();
+        // TCP takes the length from the buffer and leaves it alone otherwise.
+        let outcome = recv(socket, &mut slab[..], RecvFlags::TRUNC);
+        self.free = Some(slab);
+        match outcome {
+            Ok((_, len)) => Ok(Some(len)),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Takes the bytes of the last read back.
     pub fn give_back(&mut self, bytes: Bytes) {
         drop(bytes);
@@ -136,6 +153,27 @@ mod tests {
         assert_eq!(fourth.as_ptr(), place, "nobody has a part of it any more");
         drop(far);
         assert!(matches!(slab.read(&near, 1).unwrap(), Received::End));
+    }
+
+    #[test]
+    fn what_is_discarded_is_counted_and_gone() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut far = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (near, _) = listener.accept().unwrap();
+        let mut slab = ReceiveSlab::default();
+        far.write_all(&[7; 1_000]).unwrap();
+        let mut gone = 0;
+        while gone < 1_000 {
+            gone += slab.discard(&near).unwrap().expect("it blocks until there is something");
+        }
+        assert_eq!(gone, 1_000);
+        far.write_all(b"behind").unwrap();
+        match slab.read(&near, READ_BYTES_MAX).unwrap() {
+            Received::Bytes(bytes) => assert_eq!(&bytes[..], b"behind"),
+            other => panic!("{other:?}"),
+        }
+        drop(far);
+        assert_eq!(slab.discard(&near).unwrap(), Some(0));
     }
 
     #[test]

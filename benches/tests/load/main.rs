@@ -66,6 +66,7 @@ fn settings(address: SocketAddr) -> Settings {
         slow_bits: 0.0,
         idle: IdleKind::Play,
         expect: Expect::Marked(Checksums::Verified),
+        check_every: 1,
         ramp_per_second: 500.0,
         reconnect_after: None,
         open_timeout: PATIENCE,
@@ -158,6 +159,21 @@ fn every_rhythm_of_the_floor_reaches_players_whole() {
         assert_eq!((got.starts_without_keyframe, got.starts_without_configuration), (0, 0));
         assert_eq!(report.join.map(|join| join.count), Some(5));
     }
+}
+
+#[test]
+fn players_that_are_not_checked_are_sent_as_much() {
+    let outcome = with_floor(Rhythm::PerMessage, |address| {
+        let crowd = Crowd { steady: 8, ..Crowd::default() };
+        play(&Settings { crowd, check_every: 4, ..settings(address) })
+    });
+    assert_eq!(outcome.silent, 0);
+    let begin = outcome.course.begin.owed();
+    let got = outcome.course.end.owed().since(&begin);
+    assert_eq!(got.faults(), 0);
+    let each = got.payload_bytes as f64 / 2.0;
+    let all = got.bytes as f64;
+    assert!((6.0..10.0).contains(&(all / each)), "{got:?}");
 }
 
 #[test]
