@@ -20,15 +20,16 @@ pub(super) const fn is_media(message_type: MessageType) -> bool {
     )
 }
 
-/// Calls `sink` with every media message in `message`.
+/// Calls `sink` with every media message in `message`, which is taken: to clone a payload of many
+/// slices allocates.
 pub(super) fn media_messages(
-    message: &Message,
+    message: Message,
     sink: &mut impl FnMut(MediaMessage) -> Result<(), PeerFault>,
 ) -> Result<(), PeerFault> {
     if message.message_type == MessageType::AGGREGATE {
-        return split_aggregate(message, sink);
+        return split_aggregate(&message, sink);
     }
-    match media_message(message.message_type, message.timestamp, &message.payload) {
+    match media_message(message.message_type, message.timestamp, message.payload) {
         Some(media) => sink(media),
         None => Ok(()),
     }
@@ -37,16 +38,16 @@ pub(super) fn media_messages(
 fn media_message(
     message_type: MessageType,
     timestamp: u32,
-    payload: &Payload,
+    payload: Payload,
 ) -> Option<MediaMessage> {
     let (kind, payload) = match message_type {
-        MessageType::AUDIO => (MediaKind::Audio, payload.clone()),
-        MessageType::VIDEO => (MediaKind::Video, payload.clone()),
-        MessageType::DATA_AMF0 => (MediaKind::Data, strip_set_data_frame(payload)),
+        MessageType::AUDIO => (MediaKind::Audio, payload),
+        MessageType::VIDEO => (MediaKind::Video, payload),
+        MessageType::DATA_AMF0 => (MediaKind::Data, strip_set_data_frame(&payload)),
         MessageType::DATA_AMF3 => {
             let inner = match payload.prefix::<1>() {
                 ([0], 1) => payload.slice(1, payload.len()),
-                _ => payload.clone(),
+                _ => payload,
             };
             (MediaKind::Data, strip_set_data_frame(&inner))
         }
@@ -81,7 +82,7 @@ fn split_aggregate(
         let first = *first_timestamp.get_or_insert(timestamp);
         let timestamp = aggregate.timestamp.wrapping_add(timestamp.wrapping_sub(first));
         let payload = aggregate.payload.slice(start, start + len);
-        if let Some(media) = media_message(message_type, timestamp, &payload) {
+        if let Some(media) = media_message(message_type, timestamp, payload) {
             sink(media)?;
         }
         if reader.skip(BACK_POINTER_BYTES).is_none() {

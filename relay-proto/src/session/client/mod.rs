@@ -109,7 +109,7 @@ impl ClientSession {
         self.link.handle_chunks(input);
         if !matches!(self.phase, Phase::Handshake(_)) {
             while let Some(message) = self.link.poll_message()? {
-                self.on_message(&message)?;
+                self.on_message(message)?;
             }
         }
         self.link.acknowledge(now);
@@ -234,14 +234,14 @@ impl ClientSession {
         self.link.send_command(0, &Command::new(name, transaction_id, vec![stream]));
     }
 
-    fn on_message(&mut self, message: &Message) -> Result<(), PeerFault> {
+    fn on_message(&mut self, message: Message) -> Result<(), PeerFault> {
         match message.message_type {
             MessageType::COMMAND_AMF0 | MessageType::COMMAND_AMF3 => {
                 let command = Command::parse(&message.payload)?;
                 self.on_command(&command)
             }
             media if intake::is_media(media) => self.on_media(message),
-            _ => match self.link.handle_control(message) {
+            _ => match self.link.handle_control(&message) {
                 Control::Done => Ok(()),
                 Control::PeerBandwidth(bandwidth) => {
                     // RTMP 1.0 §5.4.5: answered with our window, if that is another.
@@ -260,7 +260,7 @@ impl ClientSession {
         }
     }
 
-    fn on_media(&mut self, message: &Message) -> Result<(), PeerFault> {
+    fn on_media(&mut self, message: Message) -> Result<(), PeerFault> {
         if self.config.mode == ClientMode::Publish {
             return Ok(());
         }

@@ -177,12 +177,12 @@ impl ServerSession {
     fn pump(&mut self) -> Result<(), PeerFault> {
         while !self.is_held() && !matches!(self.phase, Phase::Handshake(_) | Phase::Refused) {
             let Some(message) = self.link.poll_message()? else { break };
-            self.on_message(&message)?;
+            self.on_message(message)?;
         }
         Ok(())
     }
 
-    fn on_message(&mut self, message: &Message) -> Result<(), PeerFault> {
+    fn on_message(&mut self, message: Message) -> Result<(), PeerFault> {
         match message.message_type {
             MessageType::COMMAND_AMF0 | MessageType::COMMAND_AMF3 => {
                 let command = Command::parse(&message.payload)?;
@@ -190,13 +190,13 @@ impl ServerSession {
             }
             media if intake::is_media(media) => self.on_media(message),
             _ => {
-                self.link.handle_control(message);
+                self.link.handle_control(&message);
                 Ok(())
             }
         }
     }
 
-    fn on_media(&mut self, message: &Message) -> Result<(), PeerFault> {
+    fn on_media(&mut self, message: Message) -> Result<(), PeerFault> {
         let Some(stream_id) = self.streams.publishing(message.stream_id) else { return Ok(()) };
         intake::media_messages(message, &mut |message: MediaMessage| {
             self.push_event(ServerEvent::Media { stream_id, message })
