@@ -11,7 +11,7 @@ use crate::{deny, step};
 /// Debian packages that the end-to-end tests and the memory checks use, and why.
 const PACKAGES: [(&str, &str); 10] = [
     ("ffmpeg", "encoder, player and the reference for frame checksums"),
-    ("rtmpdump", "player and publisher built on librtmp"),
+    ("rtmpdump", "player built on librtmp"),
     ("nginx", "carries the RTMP module below"),
     ("libnginx-mod-rtmp", "the far side of pushes and pulls"),
     ("gstreamer1.0-tools", "gst-launch-1.0"),
