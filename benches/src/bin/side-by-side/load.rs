@@ -11,6 +11,9 @@ use super::arguments::Arguments;
 use super::process::{LOAD_CORE, Process};
 use super::scenario::{Load, Scenario};
 
+/// Seconds that publishers go on behind the window of a sink.
+const OUTLASTS: u64 = 15;
+
 /// A running load.
 #[derive(Debug)]
 pub(crate) struct LoadRun {
@@ -44,7 +47,9 @@ impl LoadRun {
         });
         command.args(["--url", &url, "--json-lines", "--allow-loss"]);
         command.args(["--warmup", &format!("{}s", arguments.warmup)]);
-        command.args(["--duration", &format!("{}s", arguments.window)]);
+        // The window that counts may be the sink's, which begins later: publishers outlast it.
+        let outlasts = if matches!(scenario.load, Load::Push { .. }) { OUTLASTS } else { 0 };
+        command.args(["--duration", &format!("{}s", arguments.window + outlasts)]);
         command.args(["--streams", &scenario.streams().max(1).to_string()]);
         if sends {
             command.args(scenario.pattern());
