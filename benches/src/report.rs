@@ -159,7 +159,7 @@ pub struct Verdict {
     pub silent: u64,
     /// Steady players that were there when the window began and not when it ended.
     pub vanished: u64,
-    /// None of these.
+    /// None of these, and everybody was there.
     pub passed: bool,
 }
 
@@ -180,7 +180,8 @@ impl Report {
             vanished: begin.players[steady].saturating_sub(end.players[steady]),
             passed: false,
         };
-        let passed = verdict.faults + verdict.silent + verdict.vanished == 0;
+        let unharmed = verdict.faults + verdict.silent + verdict.vanished == 0;
+        let passed = unharmed && outcome.course.ready;
         Self {
             schema: SCHEMA,
             window: Window {

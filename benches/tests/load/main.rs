@@ -223,6 +223,8 @@ fn nobody_to_connect_to_is_a_reason_and_not_an_error() {
     };
     let outcome = engine::run(&settings, &Arc::default(), &mut Silent).unwrap();
     assert!(!outcome.course.ready);
+    let report = Report::new(Asked::of_run(&settings), &outcome);
+    assert!(!report.verdict.passed, "a run without anybody proves nothing: {report}");
     let steady = outcome.populations.players(Group::Steady);
     assert!(steady.failed > 1, "it tries again: {steady:?}");
     assert!(outcome.populations.reasons.keys().any(|reason| reason.contains("refused")));
