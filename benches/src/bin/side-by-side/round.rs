@@ -151,35 +151,35 @@ fn figures(
     let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_f64);
     let count = |pointer: &str| report.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
     let millis = |pointer: &str| number(pointer).map(|micros| micros / 1e3);
-    let gigabits = number("/delivered/gigabits").unwrap_or(0.0);
-    let reads = number("/delivered/reads").filter(|reads| *reads > 0.0);
+    let gigabits = number("/report/delivered/gigabits").unwrap_or(0.0);
+    let reads = number("/report/delivered/reads").filter(|reads| *reads > 0.0);
     let join = match scenario.load {
         Load::Storm { .. } => "churn_join",
         _ => "join",
     };
-    let join = |quantile: &str| millis(&format!("/{join}/{quantile}"));
+    let join = |quantile: &str| millis(&format!("/report/{join}/{quantile}"));
     Figures {
         cpu_seconds: used.cpu_seconds,
         cpu_share: used.cpu_seconds / used.seconds,
         gigabits,
         cpu_per_gigabit: (gigabits > 0.01).then(|| used.cpu_seconds / gigabits),
-        latency_p50_ms: millis("/latency/p50_us"),
-        latency_p99_ms: millis("/latency/p99_us"),
-        latency_p999_ms: millis("/latency/p999_us"),
-        latency_max_ms: millis("/latency/max_us"),
+        latency_p50_ms: millis("/report/latency/p50_us"),
+        latency_p99_ms: millis("/report/latency/p99_us"),
+        latency_p999_ms: millis("/report/latency/p999_us"),
+        latency_max_ms: millis("/report/latency/max_us"),
         join_p50_ms: join("p50_us"),
         join_p99_ms: join("p99_us"),
-        connect_p50_ms: millis("/connect/p50_us"),
+        connect_p50_ms: millis("/report/connect/p50_us"),
         resident_grown_kib: end.resident_kib as f64 - base.resident_kib as f64,
         switches_per_second: used.switches_per_second,
         system_calls_per_second: calls,
         reads_per_player_second: reads
             .map(|reads| reads / used.seconds / f64::from(scenario.players().max(1))),
-        faults: count("/verdict/faults"),
-        silent: count("/verdict/silent"),
-        vanished: count("/verdict/vanished"),
-        real_time: number("/publishers/real_time"),
-        loader_share: number("/loader/processor_share").unwrap_or(0.0),
+        faults: count("/report/verdict/faults"),
+        silent: count("/report/verdict/silent"),
+        vanished: count("/report/verdict/vanished"),
+        real_time: number("/report/publishers/real_time"),
+        loader_share: number("/report/loader/processor_share").unwrap_or(0.0),
         steal: used.steal,
         foreign: used.foreign,
         marked: false,
