@@ -36,6 +36,10 @@ pub(crate) fn install() -> Result<()> {
             .args(["install", "--quiet", "--locked", "--version", VERSION, "--root"])
             .arg(folder())
             .arg("cargo-deny")
+            // Its own profile is for shipping it. Ours is run a few times for a second.
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
             // So that cargo builds it in a folder that it removes afterwards.
             .env_remove("CARGO_TARGET_DIR"),
     )
