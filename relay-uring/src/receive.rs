@@ -99,7 +99,12 @@ impl ReceiveBuffer {
             // SAFETY: `recv` initialised the first `len` bytes of the spare
             // capacity, and `room` is empty before them.
             unsafe { self.room.set_len(len) };
-            return Ok(self.room.split().freeze());
+            let input = self.room.split().freeze();
+            if self.size == Size::Small {
+                // Its connection may be idle from now on.
+                self.room = BytesMut::new();
+            }
+            return Ok(input);
         }
     }
 
@@ -120,10 +125,18 @@ impl ReceiveBuffer {
     pub async fn read(&mut self, stream: &TcpStream) -> io::Result<Bytes> {
         self.make_room();
         let room = std::mem::take(&mut self.room);
+        let room_bytes = room.capacity();
         let (outcome, room) = stream.read(room).await;
         self.room = room;
         let len = outcome?;
+        self.more = len == room_bytes;
         Ok(self.room.split_to(len).freeze())
+    }
+
+    /// Whether the last read filled all the room it had, so that there is
+    /// likely more to read.
+    pub fn may_have_more(&self) -> bool {
+        self.more
     }
 
     /// Bytes that the next read may fill without an allocation.

@@ -261,9 +261,10 @@ impl Link {
         self.send(CSID_DATA, MessageType::DATA_AMF0, stream_id, payload.freeze());
     }
 
-    /// All that is to be sent, as one piece.
+    /// All that is to be sent, as one piece. No memory is kept: replies are rare, and connections
+    /// many.
     pub(super) fn take_output(&mut self) -> Option<Bytes> {
-        (!self.out.is_empty()).then(|| self.out.split().freeze())
+        (!self.out.is_empty()).then(|| std::mem::take(&mut self.out).freeze())
     }
 
     fn send(&mut self, csid: u32, message_type: MessageType, stream_id: u32, payload: Bytes) {

@@ -40,6 +40,23 @@ fn what_is_read_when_ready_is_all_that_was_sent() {
 }
 
 #[test]
+fn a_read_that_filled_its_room_may_have_left_something() {
+    run(async {
+        let (stream, mut peer) = connection();
+        let mut buffer = ReceiveBuffer::small();
+        peer.write_all(&pattern(SMALL_BYTES + 1)).unwrap();
+        assert_eq!(buffer.read(&stream).await.unwrap().len(), SMALL_BYTES);
+        assert!(buffer.may_have_more());
+        assert_eq!(buffer.read(&stream).await.unwrap().len(), 1);
+        assert!(!buffer.may_have_more());
+        let readable = ReadableStream::new(stream).unwrap();
+        peer.write_all(&pattern(2 * SMALL_BYTES)).unwrap();
+        buffer.read_when_ready(&readable).await.unwrap();
+        assert!(buffer.may_have_more());
+    });
+}
+
+#[test]
 fn an_end_that_comes_with_the_last_bytes_is_seen() {
     run(async {
         let (stream, mut peer) = connection();

@@ -60,8 +60,6 @@ pub(super) const LOAD_PERIOD: Duration = Duration::from_millis(250);
 
 /// The part of a merge window in which what a step's readers bring goes out at once.
 pub(super) const STEP_GRACE_SHARE: u32 = 4;
-/// See [`STEP_GRACE_SHARE`].
-pub(super) const STEP_GRACE_MAX: Duration = Duration::from_millis(10);
 
 /// A publisher that brings more than this in a merge window is read on without a pause: well below
 /// what any socket takes in unread, so that no publisher is ever held up.

@@ -224,7 +224,8 @@ pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
             }
             class = wanted;
         }
-        if class == ReceiveClass::Slab && bytes_since_step < STEP_READ_BYTES_MAX {
+        let rest_can_wait = !buffer.may_have_more() && bytes_since_step < STEP_READ_BYTES_MAX;
+        if class == ReceiveClass::Slab && rest_can_wait {
             shard.until_read(slot).await;
         }
     }

@@ -11,7 +11,7 @@ use edgerelay_proto::time::Instant;
 use tokio::sync::Notify;
 
 use super::Shard;
-use super::bounds::{STEP_GRACE_MAX, STEP_GRACE_SHARE};
+use super::bounds::STEP_GRACE_SHARE;
 use super::state::{Slot, State};
 
 /// The steps of one shard.
@@ -63,7 +63,7 @@ impl Pace {
 
     fn step(&self, now: Instant) {
         self.stepped.set(now);
-        self.fresh_until.set(now + (self.window.get() / STEP_GRACE_SHARE).min(STEP_GRACE_MAX));
+        self.fresh_until.set(now + self.window.get() / STEP_GRACE_SHARE);
         self.readers.notify_waiters();
     }
 

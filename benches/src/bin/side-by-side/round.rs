@@ -212,7 +212,11 @@ impl SystemCalls {
         let output = self.perf.wait_with_output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         let count = said.lines().find(|line| line.contains("sys_enter"));
-        let count = count.and_then(|line| line.split(',').next()?.parse::<f64>().ok());
+        let count = count.and_then(|line| match line.split(',').next()? {
+            // It made none.
+            "<not counted>" => Some(0.0),
+            count => count.parse::<f64>().ok(),
+        });
         Ok(count.with_context(|| format!("perf says {said:?}"))? / self.seconds as f64)
     }
 }
