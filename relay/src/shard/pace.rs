@@ -72,8 +72,8 @@ impl Pace {
         if self.window.get().is_zero() || now < self.fresh_until.get() {
             Going::AtOnce
         } else if now >= self.next_step() {
+            // Not a step: readers that wait have theirs coming, made by the task that they told.
             self.stepped.set(now);
-            self.readers.notify_waiters();
             Going::AtOnce
         } else {
             Going::WithNextStep

@@ -9,10 +9,10 @@ use crate::support::relay::{Relay, Settings};
 use crate::support::swarm::Swarm;
 
 /// Two shards whatever the machine has, and players that wait for as long as a test may take.
-fn two_shards() -> Relay {
+fn two_shards() -> Settings {
     let settings = Settings::new().rtmp("play_wait_timeout = \"120s\"");
     assert!(settings.text().contains("shards = 2"), "settings are for two shards");
-    settings.start()
+    settings
 }
 
 fn hold(swarms: &[&Swarm], span: Duration) {
@@ -20,16 +20,18 @@ fn hold(swarms: &[&Swarm], span: Duration) {
 }
 
 /// Publishes to players that are there already, ends, and compares what went in with what came out:
-/// `players_each` players of every stream, each of which gets all of its messages.
+/// `players_each` players of every stream, each of which gets all of its messages. The relay, for
+/// a look at how it did that.
 fn relays_everything(
+    settings: Settings,
     streams: u32,
     players_each: u64,
     message_bytes: usize,
     period: Duration,
     span: Duration,
-) {
+) -> Relay {
     let _machine = machine::alone();
-    let relay = two_shards();
+    let relay = settings.start();
     let urls: Vec<String> = (0..streams).map(|number| relay.url(&format!("cam{number}"))).collect();
     let count = u64::from(streams) * players_each;
     let each = usize::try_from(players_each).expect("few");
@@ -64,12 +66,13 @@ fn relays_everything(
     assert_eq!(relay.metric("edgerelay_payload_copied_bytes_total", &[]), 0.0, "no copies");
     relay.wait_for_streams(0);
     relay.wait_for_role("publish", 0);
+    relay
 }
 
 /// Many streams and nobody who plays them.
 fn ingest(publishers: u32, message_bytes: usize, period: Duration, span: Duration) {
     let _machine = machine::alone();
-    let relay = two_shards();
+    let relay = two_shards().start();
     let urls = (0..publishers).map(|number| relay.url(&format!("cam{number}"))).collect();
     let swarm = Swarm::publish(urls, message_bytes, period);
     swarm.wait_until_ready();
@@ -88,12 +91,36 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
 fn two_hundred_players_miss_nothing() {
-    relays_everything(1, 200, 2_500, Duration::from_millis(20), Duration::from_secs(5));
+    relays_everything(
+        two_shards(),
+        1,
+        200,
+        2_500,
+        Duration::from_millis(20),
+        Duration::from_secs(5),
+    );
 }
 
 #[test]
 fn a_hundred_streams_reach_a_player_each() {
-    relays_everything(100, 1, 2_500, Duration::from_millis(40), Duration::from_secs(5));
+    relays_everything(
+        two_shards(),
+        100,
+        1,
+        2_500,
+        Duration::from_millis(40),
+        Duration::from_secs(5),
+    );
+}
+
+#[test]
+fn messages_that_come_within_a_merge_window_go_out_together_and_none_is_missed() {
+    let settings = two_shards().rtmp("merge_window = \"100ms\"");
+    let (period, span) = (Duration::from_millis(20), Duration::from_secs(5));
+    let relay = relays_everything(settings, 30, 2, 1_500, period, span);
+    let frames = relay.metric("edgerelay_frames_sent_total", &[]);
+    let sends = relay.metric("edgerelay_ring_sends_total", &[]);
+    assert!(frames > 3.0 * sends, "{frames} frames in {sends} sends, five come in a window");
 }
 
 #[test]
@@ -105,12 +132,12 @@ fn five_hundred_publishers_are_all_read() {
 #[test]
 #[ignore = "takes over a minute: cargo xtask test --only soak"]
 fn soak_two_hundred_players_for_a_minute() {
-    relays_everything(1, 200, 6_250, Duration::from_millis(20), MINUTE);
+    relays_everything(two_shards(), 1, 200, 6_250, Duration::from_millis(20), MINUTE);
 }
 
 /// 500 kbit/s from each of 500 publishers.
 #[test]
 #[ignore = "takes over a minute: cargo xtask test --only soak"]
 fn soak_five_hundred_publishers_with_a_player_each_for_a_minute() {
-    relays_everything(500, 1, 2_500, Duration::from_millis(40), MINUTE);
+    relays_everything(two_shards(), 500, 1, 2_500, Duration::from_millis(40), MINUTE);
 }
