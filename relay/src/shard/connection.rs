@@ -197,6 +197,7 @@ pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
     let mut watched = None;
     let mut step = shard.last_step();
     let mut bytes_since_step = 0;
+    let mut gathered = false;
     loop {
         let gathers = class == ReceiveClass::Slab && shard.gathers();
         let wanted = match receive(&mut buffer, &socket, &mut watched, gathers).await {
@@ -210,7 +211,10 @@ pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
                     bytes_since_step = 0;
                 }
                 bytes_since_step += input.len();
-                shard.on_input(slot, input)
+                shard.set_gathered(gathered);
+                let wanted = shard.on_input(slot, input);
+                shard.set_gathered(false);
+                wanted
             }
             Err(error) => {
                 shard.on_ended(slot, Some(&error));
@@ -224,9 +228,10 @@ pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
             }
             class = wanted;
         }
-        let rest_can_wait = !buffer.may_have_more() && bytes_since_step < STEP_READ_BYTES_MAX;
-        if class == ReceiveClass::Slab && rest_can_wait {
-            shard.until_read(slot).await;
+        // The rest of what a step found belongs to it.
+        if class == ReceiveClass::Slab && !buffer.may_have_more() {
+            let can_wait = bytes_since_step < STEP_READ_BYTES_MAX;
+            gathered = can_wait && shard.until_read(slot).await;
         }
     }
 }

@@ -19,8 +19,10 @@ use super::state::{Slot, State};
 pub(super) struct Pace {
     window: Cell<Duration>,
     stepped: Cell<Instant>,
-    /// Frames that come until then are what the last step's readers waited for.
+    /// Frames that its readers bring until then belong to the last step.
     fresh_until: Cell<Instant>,
+    /// What is being looked at was read in a step.
+    gathered: Cell<bool>,
     /// Somebody waits for the next step.
     wanted: Notify,
     /// Readers that wait for it.
@@ -40,6 +42,7 @@ impl Pace {
             window: Cell::new(Duration::ZERO),
             stepped: Cell::new(Instant::EPOCH),
             fresh_until: Cell::new(Instant::EPOCH),
+            gathered: Cell::new(false),
             wanted: Notify::new(),
             readers: Notify::new(),
         }
@@ -69,7 +72,8 @@ impl Pace {
 
     /// Frames that come after a quiet time go at once, and those behind them wait.
     fn on_frames(&self, now: Instant) -> Going {
-        if self.window.get().is_zero() || now < self.fresh_until.get() {
+        let of_step = self.gathered.get() && now < self.fresh_until.get();
+        if self.window.get().is_zero() || of_step {
             Going::AtOnce
         } else if now >= self.next_step() {
             // Not a step: readers that wait have theirs coming, made by the task that they told.
@@ -119,14 +123,20 @@ impl Shard {
     }
 
     /// Waits until the publisher is to be read again: until the next step, unless there is no merge
-    /// window or a subscriber waits for the stream's next keyframe.
-    pub(super) async fn until_read(&self, slot: Slot) {
+    /// window or a subscriber waits for the stream's next keyframe. Whether it waited.
+    pub(super) async fn until_read(&self, slot: Slot) -> bool {
         if self.pace.window().is_zero() || self.state.borrow_mut().is_keyframe_awaited(slot) {
-            return;
+            return false;
         }
         let step = self.pace.readers.notified();
         self.pace.wanted.notify_one();
         step.await;
+        true
+    }
+
+    /// Says whether the input that is looked at next was read in a step.
+    pub(super) fn set_gathered(&self, gathered: bool) {
+        self.pace.gathered.set(gathered);
     }
 }
 
@@ -173,8 +183,11 @@ mod tests {
     fn frames_read_in_a_step_do_not_wait_for_another() {
         let pace = pace(40);
         pace.step(at(1040));
+        pace.gathered.set(true);
         assert_eq!(pace.on_frames(at(1045)), Going::AtOnce);
         assert_eq!(pace.on_frames(at(1060)), Going::WithNextStep);
+        pace.gathered.set(false);
+        assert_eq!(pace.on_frames(at(1045)), Going::WithNextStep, "these came by themselves");
     }
 
     #[test]
