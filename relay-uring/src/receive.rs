@@ -15,7 +15,7 @@ use tokio_uring::net::TcpStream;
 use crate::readable::ReadableStream;
 use crate::socket::socket_ref;
 
-/// A small buffer: all that an idle player costs.
+/// A small buffer. An idle connection that is watched holds none.
 pub const SMALL_BYTES: usize = 1024;
 
 /// A small buffer with less room than this is renewed before a read.

@@ -17,44 +17,29 @@ pub(crate) enum Pace {
     Fast,
 }
 
-// With Nagle's algorithm, ffmpeg's last messages may still wait in its socket when it closes it, and
-// an acknowledgement from the relay that it did not read makes that close a reset, which drops them.
-// So publishers turn it off.
-
 /// Publishes the file at `path` to `url` without re-encoding it.
 pub(crate) fn publish(path: &Path, url: &str, pace: Pace) -> Process {
     let rate = if pace == Pace::RealTime { "1" } else { "4" };
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-nostdin", "-readrate", rate, "-copyts", "-i"]).arg(path);
-    command.args([
-        "-c",
-        "copy",
-        "-flvflags",
-        "no_duration_filesize",
-        "-f",
-        "flv",
-        "-tcp_nodelay",
-        "1",
-        url,
-    ]);
-    Process::start(&mut command)
+    start_publishing(command, url)
 }
 
 /// Publishes the file at `path` over and over in real time, until it is stopped.
 pub(crate) fn publish_looped(path: &Path, url: &str) -> Process {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-nostdin", "-re", "-stream_loop", "-1", "-i"]).arg(path);
-    command.args([
-        "-c",
-        "copy",
-        "-flvflags",
-        "no_duration_filesize",
-        "-f",
-        "flv",
-        "-tcp_nodelay",
-        "1",
-        url,
-    ]);
+    start_publishing(command, url)
+}
+
+/// Sends what `command` reads to `url` as it is.
+///
+/// With Nagle's algorithm, ffmpeg's last messages may still wait in its socket when it closes it, and
+/// an acknowledgement from the relay that it did not read makes that close a reset, which drops them.
+/// So publishers turn it off.
+fn start_publishing(mut command: Command, url: &str) -> Process {
+    command.args(["-c", "copy", "-flvflags", "no_duration_filesize", "-f", "flv"]);
+    command.args(["-tcp_nodelay", "1", url]);
     Process::start(&mut command)
 }
 
