@@ -141,7 +141,7 @@ impl Publisher {
             self.chunk_size,
         );
         self.out.push_back(header);
-        self.out.extend(body);
+        self.out.extend(body.iter().cloned());
         wire_len
     }
 

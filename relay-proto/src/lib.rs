@@ -14,4 +14,5 @@ pub mod media;
 pub mod message;
 pub mod payload;
 pub mod session;
+pub mod slice_list;
 pub mod time;

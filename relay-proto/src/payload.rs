@@ -1,17 +1,54 @@
 //! The payload of a message: slices of receive buffers, in order, never joined.
 
 use core::fmt;
+use core::slice;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
+
+use crate::slice_list::SliceList;
 
 /// An ordered list of byte slices that together are one message's payload.
 ///
 /// Cloning copies reference counts, never bytes. No slice is empty.
 #[derive(Clone, Default)]
 pub struct Payload {
-    slices: SmallVec<[Bytes; 2]>,
+    slices: Slices,
     len: usize,
+}
+
+/// Most messages are one slice; a list costs memory of its own.
+#[derive(Clone)]
+enum Slices {
+    One(Bytes),
+    List(SliceList),
+}
+
+impl Default for Slices {
+    fn default() -> Self {
+        Self::List(SliceList::default())
+    }
+}
+
+impl Slices {
+    fn as_slice(&self) -> &[Bytes] {
+        match self {
+            Self::One(only) => slice::from_ref(only),
+            Self::List(list) => list,
+        }
+    }
+
+    fn push(&mut self, slice: Bytes) {
+        match self {
+            Self::List(list) if list.is_empty() => *self = Self::One(slice),
+            Self::List(list) => list.push(slice),
+            Self::One(first) => {
+                let mut list = SliceList::default();
+                list.push(core::mem::take(first));
+                list.push(slice);
+                *self = Self::List(list);
+            }
+        }
+    }
 }
 
 /// Sizes alone: commands hold stream keys, and media would fill the log.
@@ -20,7 +57,7 @@ impl fmt::Debug for Payload {
         formatter
             .debug_struct("Payload")
             .field("len", &self.len)
-            .field("slices", &self.slices.len())
+            .field("slices", &self.slices().len())
             .finish()
     }
 }
@@ -55,7 +92,7 @@ impl Payload {
     /// The slices, in order.
     #[must_use]
     pub fn slices(&self) -> &[Bytes] {
-        &self.slices
+        self.slices.as_slice()
     }
 
     /// Copies up to `N` leading bytes out for inspection; returns them and how many there were.
@@ -63,7 +100,7 @@ impl Payload {
     pub fn prefix<const N: usize>(&self) -> ([u8; N], usize) {
         let mut head = [0; N];
         let mut filled = 0;
-        for slice in &self.slices {
+        for slice in self.slices() {
             let take = slice.len().min(N - filled);
             for (to, from) in head.iter_mut().skip(filled).zip(slice.iter().take(take)) {
                 *to = *from;
@@ -81,7 +118,7 @@ impl Payload {
     pub fn slice(&self, start: usize, end: usize) -> Self {
         let mut part = Self::new();
         let mut offset = 0;
-        for slice in &self.slices {
+        for slice in self.slices() {
             let from = start.saturating_sub(offset).min(slice.len());
             let to = end.saturating_sub(offset).min(slice.len());
             if from < to {
@@ -96,11 +133,17 @@ impl Payload {
     /// for commands and metadata, never for audio or video.
     #[must_use]
     pub fn to_contiguous(&self) -> Bytes {
-        match self.slices.as_slice() {
+        match self.slices() {
             [] => Bytes::new(),
             [only] => only.clone(),
             many => many.concat().into(),
         }
+    }
+
+    /// A copy in memory of its own, for what is kept long after the receive buffers it came in.
+    #[must_use]
+    pub fn to_detached(&self) -> Self {
+        Bytes::from(self.slices().concat()).into()
     }
 }
 
@@ -114,7 +157,7 @@ impl From<Bytes> for Payload {
 
 impl PartialEq for Payload {
     fn eq(&self, other: &Self) -> bool {
-        self.len == other.len && self.slices.iter().flatten().eq(other.slices.iter().flatten())
+        self.len == other.len && self.slices().iter().flatten().eq(other.slices().iter().flatten())
     }
 }
 

@@ -123,7 +123,7 @@ impl Feed {
             &message.payload,
             self.chunk_size,
         );
-        std::iter::once(header).chain(body)
+        std::iter::once(header).chain(body.to_vec())
     }
 }
 

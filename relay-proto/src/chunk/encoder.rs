@@ -7,13 +7,13 @@
 use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use smallvec::SmallVec;
 
 use super::header::HEADER_BYTES_MAX;
 use super::{CSID_MAX, CSID_MIN, EXTENDED_TIMESTAMP};
 use crate::limits::{CHUNK_SIZE_INITIAL, MESSAGE_BYTES_WIRE_MAX};
 use crate::message::{Message, MessageType};
 use crate::payload::Payload;
+use crate::slice_list::SliceList;
 
 /// Basic header 3, extended timestamp 4.
 const CONTINUATION_BYTES_MAX: usize = 7;
@@ -79,7 +79,7 @@ pub struct WireMessage {
     ///
     /// With an extended timestamp (4 h 40 min and later) those headers repeat it: a subscriber with
     /// another timestamp needs another body then.
-    pub body: SmallVec<[Bytes; 4]>,
+    pub body: SliceList,
     /// Bytes of header and body.
     pub wire_len: usize,
 }
@@ -116,7 +116,7 @@ pub fn encode_media(
         Bytes::new()
     };
     let mut wire_len = header.len() + payload.len();
-    let mut body = SmallVec::new();
+    let mut body = SliceList::default();
     let mut room = chunk_size;
     for slice in payload.slices() {
         let mut rest = slice.clone();

@@ -94,7 +94,7 @@ fn wire(message: &MediaMessage) -> Vec<Bytes> {
     };
     let kind = message.kind.message_type();
     let wire = encode_media(csid, kind, 1, message.timestamp, &message.payload, CHUNK_SIZE);
-    core::iter::once(wire.header).chain(wire.body).collect()
+    core::iter::once(wire.header).chain(wire.body.iter().cloned()).collect()
 }
 
 fn media(kind: MediaKind, timestamp: u32, body: Vec<u8>) -> MediaMessage {

@@ -11,6 +11,7 @@ use edgerelay_proto::media::{
 };
 use edgerelay_proto::payload::Payload;
 use edgerelay_proto::session::{MediaKind, MediaMessage};
+use edgerelay_proto::slice_list::SliceList;
 use edgerelay_proto::time::Instant;
 
 use super::headers::{HeaderSet, HeaderSlot};
@@ -187,7 +188,7 @@ enum WireBody {
     /// One chunk: the payload's own slices, which the frame holds anyway.
     AsReceived,
     /// Payload slices with the headers of the other chunks between them.
-    Cut(Vec<Bytes>),
+    Cut(SliceList),
 }
 
 impl WireFrame {
@@ -211,10 +212,21 @@ impl WireFrame {
         let WireMessage { header, body, wire_len } =
             encode_media(csid, message_type, MESSAGE_STREAM_ID, timestamp, payload, chunk_size);
         let (body, copied) = if body.len() < FRAME_SLICES_MAX {
-            (body.into_vec(), 0)
+            (body, 0)
         } else {
-            (vec![body.concat().into()], payload.len() as u64)
+            (Bytes::from(body.concat()).into(), payload.len() as u64)
         };
         (Self { header, wire_len, body: WireBody::Cut(body) }, copied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_small_for_a_stream_keeps_hundreds() {
+        let bytes = size_of::<Frame>();
+        assert!(bytes <= 176, "{bytes}");
     }
 }

@@ -100,7 +100,8 @@ impl HeaderSet {
             let oldest = headers.iter().position(|known| known.0 != HeaderSlot::Metadata);
             headers.remove(oldest.unwrap_or_default());
         }
-        headers.push((slot, payload.clone()));
+        // It stays long after the frames around it, whose receive buffer it would hold.
+        headers.push((slot, payload.to_detached()));
         Some(Rc::new(Self { version: self.version + 1, headers }))
     }
 
@@ -116,7 +117,7 @@ impl HeaderSet {
                 wire.chunk_size,
             );
             out.push(encoded.header);
-            out.extend(encoded.body);
+            out.extend_from_slice(&encoded.body);
         }
     }
 
