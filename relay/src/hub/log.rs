@@ -10,6 +10,12 @@ use edgerelay_proto::time::Instant;
 use super::frame::Frame;
 use super::limits::StreamLimits;
 
+/// Frames there is room for at least, once there are any.
+const FRAMES_ROOM_MIN: usize = 32;
+/// What part of it the peak falls by at each trim: half in eleven seconds, so that the frames of a
+/// group of pictures find their room again.
+const FRAMES_PEAK_SHARE: usize = 16;
+
 /// Frames with consecutive sequence numbers, newest last.
 ///
 /// Appending is O(1) amortised: a frame is pushed once and popped once.
@@ -17,6 +23,8 @@ use super::limits::StreamLimits;
 pub(super) struct FrameLog {
     frames: VecDeque<Frame>,
     first: u64,
+    // The most frames there were lately.
+    frames_peak: usize,
     bytes: usize,
     bytes_appended: u64,
     // Sequence numbers where a subscriber may start, all within the log.
@@ -89,7 +97,13 @@ impl FrameLog {
         }
         self.bytes += frame.wire.wire_len;
         self.bytes_appended += frame.wire.wire_len as u64;
+        if self.frames.len() == self.frames.capacity() {
+            // Not doubled: the room that a stream does not use is most of what it costs beyond its
+            // payload.
+            self.frames.reserve_exact((self.frames.len() / 4).max(FRAMES_ROOM_MIN));
+        }
         self.frames.push_back(frame);
+        self.frames_peak = self.frames_peak.max(self.frames.len());
         self.evict(now, limits);
     }
 
@@ -118,6 +132,15 @@ impl FrameLog {
         while self.first < sequence && self.pop() {}
     }
 
+    /// Gives back the room that frames have not needed lately. For about once a second.
+    pub(super) fn trim(&mut self) {
+        self.frames_peak -= self.frames_peak / FRAMES_PEAK_SHARE;
+        self.frames_peak = self.frames_peak.max(self.frames.len()).max(FRAMES_ROOM_MIN);
+        if self.frames.capacity() > 2 * self.frames_peak {
+            self.frames.shrink_to(self.frames_peak);
+        }
+    }
+
     /// The publication is over: nobody starts at its frames any more.
     pub(super) fn forget_entries(&mut self) {
         self.entries.clear();
@@ -129,10 +152,6 @@ impl FrameLog {
         self.first += 1;
         while self.entries.front().is_some_and(|entry| *entry < self.first) {
             self.entries.pop_front();
-        }
-        // A burst's capacity is not kept for ever.
-        if self.frames.capacity() > 256 && self.frames.len() < self.frames.capacity() / 8 {
-            self.frames.shrink_to(self.frames.capacity() / 4);
         }
         true
     }

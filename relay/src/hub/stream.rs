@@ -211,6 +211,10 @@ impl Stream {
             message,
         };
         self.log.append(frame, &self.limits);
+        if entry {
+            // Now nobody joins at the group of pictures before.
+            self.forget_history();
+        }
         if entry && self.subscribers.joining() > 0 { Appended::Urgent } else { Appended::Relayed }
     }
 
@@ -345,10 +349,16 @@ impl Stream {
         in_flight.sent
     }
 
-    /// Drops the frames that neither a subscriber in the log nor a join needs: history is kept for
-    /// the slow alone.
+    /// Drops what is too old, and what nobody needs.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.log.evict(now, &self.limits);
+        self.forget_history();
+        self.log.trim();
+    }
+
+    /// Drops the frames that neither a subscriber in the log nor a join needs: history is kept for
+    /// the slow alone.
+    fn forget_history(&mut self) {
         let needed = self.subscribers.iter().filter(|(_, subscriber)| !subscriber.paused);
         let slowest = needed
             .filter_map(|(_, subscriber)| match subscriber.position() {
@@ -384,6 +394,14 @@ impl Stream {
     #[must_use]
     pub const fn is_keyframe_awaited(&self) -> bool {
         self.subscribers.joining() > 0
+    }
+
+    /// Whether the log has nothing for the subscriber that it has not got.
+    #[must_use]
+    pub fn is_at_end(&self, key: SubscriberKey) -> bool {
+        self.subscribers.get(key).is_some_and(|subscriber| {
+            matches!(subscriber.position(), Position::At(cursor) if cursor == self.log.next())
+        })
     }
 
     /// How many subscribers there are.

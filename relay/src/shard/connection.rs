@@ -169,6 +169,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Whether there is something to send it, or to do once all is sent, beside media.
+    pub(super) fn has_to_say(&self) -> bool {
+        self.farewell || !self.egress.control.is_empty() || !matches!(self.life, Life::Open)
+    }
+
     /// The next moment at which something of it may be due.
     pub(super) fn next_deadline(&self, shard: &Shard) -> Option<Instant> {
         match self.life {

@@ -77,6 +77,7 @@ impl State {
                 return;
             }
         }
+        let has_to_say = connection.has_to_say();
         if in_flight == InFlight::Media
             && let Some((stream, subscriber)) = connection.role.subscription()
             && let Some(entry) = self.streams.get_mut(stream)
@@ -84,6 +85,9 @@ impl State {
             let sent = entry.stream.on_sent(now, subscriber);
             shard.counters.frames_out.add(sent.frames);
             shard.counters.payload_bytes_out.add(sent.bytes);
+            if !has_to_say && entry.stream.is_at_end(subscriber) {
+                return;
+            }
         }
         self.list_connection(slot);
     }

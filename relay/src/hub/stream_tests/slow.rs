@@ -157,9 +157,21 @@ fn history_is_kept_for_the_slow_alone() {
 }
 
 #[test]
+fn a_keyframe_ends_the_history_that_nobody_needs() {
+    let mut stream = published(limits());
+    let mut fine = Player::join(&mut stream, at(1_000));
+    fine.drain(&mut stream, at(1_000));
+    let before = stream.log_range();
+    stream.append(at(1_000), message(Keyframe(25), 1_000, 10_000));
+    assert_eq!(stream.log_range(), before.end..before.end + 1);
+}
+
+#[test]
 fn age_cuts_the_log_but_for_the_current_gop() {
     let short = StreamLimits { log_duration_max: Duration::from_secs(2), ..limits() };
     let mut stream = published(short);
+    let mut slow = Player::join(&mut stream, at(1_000));
+    assert!(slow.take(&mut stream, at(1_000)).is_ok());
     publish_seconds(&mut stream, 1..10, 0);
     let held = stream.log_range();
     assert_eq!(held.end - held.start, 51);
