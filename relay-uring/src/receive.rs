@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use tokio_uring::net::TcpStream;
 
 use crate::readable::ReadableStream;
+use crate::slab_pool::{SLAB_BYTES_MAX, SLAB_BYTES_MIN, SlabPool};
 use crate::socket::socket_ref;
 
 /// A small buffer. An idle connection that is watched holds none.
@@ -21,44 +22,58 @@ pub const SMALL_BYTES: usize = 1024;
 /// A small buffer with less room than this is renewed before a read.
 const SMALL_READ_BYTES_MIN: usize = 256;
 
-/// A slab: sixteen pages and more of payload per allocation.
-pub const SLAB_BYTES: usize = 64 * 1024;
+/// Reads that a slab is to hold: with fewer, many frames would lie in two.
+const SLAB_READS_MIN: usize = 4;
 
-/// A slab with less room than this is renewed before a read, so that no
-/// frame is cut into slivers at the slab's end.
-pub const SLAB_READ_BYTES_MIN: usize = 4 * 1024;
+/// A slab with less room than this, and with room for less than two reads as
+/// they have been, is renewed before a read, so that few frames are cut in
+/// slivers at the slab's end. At most [`SLAB_READ_BYTES_ENOUGH`].
+const SLAB_READ_BYTES_MIN: usize = 1024;
+
+/// See [`SLAB_READ_BYTES_MIN`].
+const SLAB_READ_BYTES_ENOUGH: usize = 4 * 1024;
 
 /// The buffer of one connection. Begins small; nothing is allocated before
 /// the first read.
 #[derive(Debug)]
 pub struct ReceiveBuffer {
+    pool: SlabPool,
     size: Size,
     // Empty (len 0) between reads: what was read is split off and frozen.
-    room: BytesMut,
+    // None where no memory is held.
+    room: Option<BytesMut>,
     // The last read left something in the socket.
     more: bool,
+    // Of the reads into slabs, the late ones counting more.
+    mean_read_bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Size {
     Small,
-    Slab,
+    /// Of so many bytes.
+    Slab(usize),
 }
 
 impl ReceiveBuffer {
-    /// A buffer for a connection not known to publish.
-    pub fn small() -> Self {
-        Self { size: Size::Small, room: BytesMut::new(), more: false }
+    /// A buffer for a connection not known to publish, which takes its slabs
+    /// from `pool` when it does.
+    pub fn small(pool: SlabPool) -> Self {
+        Self { pool, size: Size::Small, room: None, more: false, mean_read_bytes: 0 }
     }
 
     /// Reads into slabs from the next read on: the connection publishes.
     pub fn become_slab(&mut self) {
-        self.resize(Size::Slab);
+        if self.size == Size::Small {
+            self.room = None;
+            self.size = Size::Slab(SLAB_BYTES_MIN);
+        }
     }
 
     /// Reads into small buffers from the next read on: it publishes no more.
     pub fn become_small(&mut self) {
-        self.resize(Size::Small);
+        self.give_back();
+        self.size = Size::Small;
     }
 
     /// Waits for what the peer sends and reads it; empty at the end of the
@@ -77,10 +92,10 @@ impl ReceiveBuffer {
         }
         loop {
             let mut ready = stream.ready().await?;
-            self.make_room();
-            let room = self.room.spare_capacity_mut();
-            let room_bytes = room.len();
-            let len = match socket_ref(stream.get()).recv_with_flags(room, libc::MSG_DONTWAIT) {
+            let room = self.make_room();
+            let spare = room.spare_capacity_mut();
+            let room_bytes = spare.len();
+            let len = match socket_ref(stream.get()).recv_with_flags(spare, libc::MSG_DONTWAIT) {
                 Ok(len) => len,
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => {
@@ -91,18 +106,18 @@ impl ReceiveBuffer {
                     _ => return Err(error),
                 },
             };
-            self.more = len == room_bytes;
+            // SAFETY: `recv` initialised the first `len` bytes of the spare
+            // capacity, and `room` is empty before them.
+            unsafe { room.set_len(len) };
+            let input = room.split().freeze();
+            self.note_read(len, room_bytes);
             if !self.more {
                 // The socket is empty; what comes later is news again.
                 ready.clear_ready();
             }
-            // SAFETY: `recv` initialised the first `len` bytes of the spare
-            // capacity, and `room` is empty before them.
-            unsafe { self.room.set_len(len) };
-            let input = self.room.split().freeze();
             if self.size == Size::Small {
                 // Its connection may be idle from now on.
-                self.room = BytesMut::new();
+                self.room = None;
             }
             return Ok(input);
         }
@@ -123,14 +138,15 @@ impl ReceiveBuffer {
     ///
     /// What the socket says, a reset by the peer above all.
     pub async fn read(&mut self, stream: &TcpStream) -> io::Result<Bytes> {
-        self.make_room();
-        let room = std::mem::take(&mut self.room);
+        let room = std::mem::take(self.make_room());
+        self.room = None;
         let room_bytes = room.capacity();
-        let (outcome, room) = stream.read(room).await;
-        self.room = room;
-        let len = outcome?;
-        self.more = len == room_bytes;
-        Ok(self.room.split_to(len).freeze())
+        let (outcome, mut room) = stream.read(room).await;
+        let input = outcome.map(|len| room.split_to(len).freeze());
+        self.room = Some(room);
+        let input = input?;
+        self.note_read(input.len(), room_bytes);
+        Ok(input)
     }
 
     /// Whether the last read filled all the room it had, so that there is
@@ -141,24 +157,51 @@ impl ReceiveBuffer {
 
     /// Bytes that the next read may fill without an allocation.
     pub fn room_bytes(&self) -> usize {
-        self.room.capacity()
+        self.room.as_ref().map_or(0, BytesMut::capacity)
     }
 
-    fn resize(&mut self, size: Size) {
-        if self.size != size {
-            self.size = size;
-            self.room = BytesMut::new();
+    fn note_read(&mut self, len: usize, room_bytes: usize) {
+        self.more = len == room_bytes;
+        if self.size != Size::Small {
+            let mean = if self.mean_read_bytes == 0 { len } else { self.mean_read_bytes };
+            self.mean_read_bytes = (7 * mean + len) / 8;
         }
     }
 
-    fn make_room(&mut self) {
-        let (bytes, bytes_min) = match self.size {
-            Size::Small => (SMALL_BYTES, SMALL_READ_BYTES_MIN),
-            Size::Slab => (SLAB_BYTES, SLAB_READ_BYTES_MIN),
-        };
-        if self.room.capacity() < bytes_min {
-            // Takes the same memory again when nobody holds slices of it.
-            self.room.reserve(bytes);
+    fn make_room(&mut self) -> &mut BytesMut {
+        match self.size {
+            Size::Small => {
+                let room = self.room.get_or_insert_default();
+                if room.capacity() < SMALL_READ_BYTES_MIN {
+                    // Takes the same memory again when nobody holds slices of it.
+                    room.reserve(SMALL_BYTES);
+                }
+                room
+            }
+            Size::Slab(_) => {
+                let read_bytes = 2 * self.mean_read_bytes;
+                if self.room_bytes() < read_bytes.clamp(SLAB_READ_BYTES_MIN, SLAB_READ_BYTES_ENOUGH)
+                {
+                    self.give_back();
+                    let are_long = self.mean_read_bytes > SLAB_BYTES_MIN / SLAB_READS_MIN;
+                    let bytes = if are_long { SLAB_BYTES_MAX } else { SLAB_BYTES_MIN };
+                    self.size = Size::Slab(bytes);
+                    self.room = Some(self.pool.take(bytes));
+                }
+                self.room.get_or_insert_default()
+            }
         }
+    }
+
+    fn give_back(&mut self) {
+        if let (Some(room), Size::Slab(bytes)) = (self.room.take(), self.size) {
+            self.pool.put_back(room, bytes);
+        }
+    }
+}
+
+impl Drop for ReceiveBuffer {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 use bytes::Bytes;
-use edgerelay_uring::{ReceiveBuffer, SMALL_BYTES, SendBatch, SendRing, ZeroCopy};
+use edgerelay_uring::{ReceiveBuffer, SMALL_BYTES, SendBatch, SendRing, SlabPool, ZeroCopy};
 use tokio_uring::net::TcpStream;
 
 struct Counting;
@@ -95,7 +95,7 @@ fn an_idle_player_costs_a_small_buffer_and_little_more() {
             ring.add_socket(Rc::clone(stream), ZeroCopy::Off);
             let stream = Rc::clone(stream);
             readers.push(tokio_uring::spawn(async move {
-                let mut buffer = ReceiveBuffer::small();
+                let mut buffer = ReceiveBuffer::small(SlabPool::new());
                 buffer.read(&stream).await.unwrap().len()
             }));
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edgerelay_uring::{
-    ReadableStream, ReceiveBuffer, SLAB_BYTES, SLAB_READ_BYTES_MIN, SMALL_BYTES,
+    ReadableStream, ReceiveBuffer, SLAB_BYTES_MAX, SLAB_BYTES_MIN, SMALL_BYTES, SlabPool,
 };
 use tokio::time::timeout;
 
@@ -18,7 +18,7 @@ fn what_is_read_when_ready_is_all_that_was_sent() {
     run(async {
         let (stream, mut peer) = connection();
         let readable = ReadableStream::new(stream).unwrap();
-        let mut buffer = ReceiveBuffer::small();
+        let mut buffer = ReceiveBuffer::small(SlabPool::new());
         buffer.become_slab();
         assert_eq!(buffer.room_bytes(), 0, "nothing is held before there is something to read");
         let sent = pattern(5000).repeat(100);
@@ -43,7 +43,7 @@ fn what_is_read_when_ready_is_all_that_was_sent() {
 fn a_read_that_filled_its_room_may_have_left_something() {
     run(async {
         let (stream, mut peer) = connection();
-        let mut buffer = ReceiveBuffer::small();
+        let mut buffer = ReceiveBuffer::small(SlabPool::new());
         peer.write_all(&pattern(SMALL_BYTES + 1)).unwrap();
         assert_eq!(buffer.read(&stream).await.unwrap().len(), SMALL_BYTES);
         assert!(buffer.may_have_more());
@@ -63,7 +63,7 @@ fn an_end_that_comes_with_the_last_bytes_is_seen() {
         peer.write_all(b"all").unwrap();
         drop(peer);
         let readable = ReadableStream::new(stream).unwrap();
-        let mut buffer = ReceiveBuffer::small();
+        let mut buffer = ReceiveBuffer::small(SlabPool::new());
         assert_eq!(buffer.read_when_ready(&readable).await.unwrap(), "all");
         assert!(buffer.read_when_ready(&readable).await.unwrap().is_empty());
     });
@@ -74,7 +74,7 @@ fn a_wait_that_is_given_up_loses_nothing_and_the_ring_reads_on() {
     run(async {
         let (stream, mut peer) = connection();
         let readable = ReadableStream::new(Rc::clone(&stream)).unwrap();
-        let mut buffer = ReceiveBuffer::small();
+        let mut buffer = ReceiveBuffer::small(SlabPool::new());
         let given_up = timeout(Duration::ZERO, buffer.read_when_ready(&readable)).await;
         assert!(given_up.is_err());
         peer.write_all(b"one").unwrap();
@@ -93,7 +93,7 @@ fn shutting_the_stream_ends_a_wait() {
     run(async {
         let (stream, _peer) = connection();
         let readable = ReadableStream::new(Rc::clone(&stream)).unwrap();
-        let mut buffer = ReceiveBuffer::small();
+        let mut buffer = ReceiveBuffer::small(SlabPool::new());
         let (read, ()) = tokio::join!(buffer.read_when_ready(&readable), async {
             tokio::task::yield_now().await;
             stream.shutdown(Shutdown::Both).unwrap();
@@ -111,7 +111,7 @@ fn address(bytes: &Bytes) -> usize {
 fn a_small_buffer_is_used_again_when_its_slices_are_gone() {
     run(async {
         let (stream, mut peer) = connection();
-        let mut buffer = ReceiveBuffer::small();
+        let mut buffer = ReceiveBuffer::small(SlabPool::new());
         assert_eq!(buffer.room_bytes(), 0);
         let mut addresses = Vec::new();
         for _ in 0..50 {
@@ -134,7 +134,7 @@ fn a_small_buffer_is_used_again_when_its_slices_are_gone() {
 fn a_slice_keeps_its_bytes_while_the_buffer_reads_on() {
     run(async {
         let (stream, mut peer) = connection();
-        let mut buffer = ReceiveBuffer::small();
+        let mut buffer = ReceiveBuffer::small(SlabPool::new());
         let mut kept: Vec<Bytes> = Vec::new();
         for round in 0..100_u8 {
             peer.write_all(&[round; 300]).unwrap();
@@ -151,18 +151,18 @@ fn a_slice_keeps_its_bytes_while_the_buffer_reads_on() {
     });
 }
 
-#[test]
-fn a_slab_is_filled_by_one_read_after_another_without_copying() {
+/// Reads a hundred times `len` bytes into slabs. How many slabs that took.
+fn slabs_for(len: usize) -> usize {
+    let mut slabs = 1;
     run(async {
         let (stream, mut peer) = connection();
-        let mut buffer = ReceiveBuffer::small();
+        let mut buffer = ReceiveBuffer::small(SlabPool::new());
         buffer.become_slab();
         let mut kept: Vec<Bytes> = Vec::new();
-        let mut slabs = 1;
         for _ in 0..100 {
-            peer.write_all(&pattern(5000)).unwrap();
+            peer.write_all(&pattern(len)).unwrap();
             let mut read = 0;
-            while read < 5000 {
+            while read < len {
                 let room = buffer.room_bytes();
                 let slice = buffer.read(&stream).await.unwrap();
                 read += slice.len();
@@ -170,23 +170,34 @@ fn a_slab_is_filled_by_one_read_after_another_without_copying() {
                     kept.last().is_some_and(|last| address(last) + last.len() == address(&slice));
                 if !follows && !kept.is_empty() {
                     // A new slab, only when the old one had little room left.
-                    assert!(room < SLAB_READ_BYTES_MIN);
+                    assert!(room < 4096, "{room}");
                     slabs += 1;
                 }
                 kept.push(slice);
             }
         }
-        assert!(slabs <= 1 + 500_000 / (SLAB_BYTES - SLAB_READ_BYTES_MIN));
         let all: Vec<u8> = kept.iter().flatten().copied().collect();
-        assert!(all == pattern(5000).repeat(100));
+        assert!(all == pattern(len).repeat(100));
     });
+    slabs
+}
+
+#[test]
+fn a_slab_is_filled_by_one_read_after_another_without_copying() {
+    assert!(slabs_for(500) <= 1 + 50_000 / (SLAB_BYTES_MIN - 1024));
+}
+
+#[test]
+fn long_reads_get_long_slabs() {
+    // The first is a short one still.
+    assert!(slabs_for(6000) <= 3 + 600_000 / (SLAB_BYTES_MAX - 4096));
 }
 
 #[test]
 fn the_end_of_the_stream_is_empty_and_shutdown_ends_a_pending_read() {
     run(async {
         let (stream, peer) = connection();
-        let mut buffer = ReceiveBuffer::small();
+        let mut buffer = ReceiveBuffer::small(SlabPool::new());
         let reading = async { buffer.read(&stream).await };
         let (read, ()) = tokio::join!(reading, async {
             tokio::task::yield_now().await;
@@ -201,7 +212,7 @@ fn the_end_of_the_stream_is_empty_and_shutdown_ends_a_pending_read() {
 fn a_read_whose_future_is_dropped_leaves_the_buffer_usable() {
     run(async {
         let (stream, mut peer) = connection();
-        let mut buffer = ReceiveBuffer::small();
+        let mut buffer = ReceiveBuffer::small(SlabPool::new());
         let dropped = timeout(Duration::ZERO, buffer.read(&stream)).await;
         assert!(dropped.is_err());
         // The read in the kernel takes the first bytes; they are lost.

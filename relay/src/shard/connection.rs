@@ -197,7 +197,7 @@ impl Connection {
 
 /// Reads the connection until it ends, then removes it.
 pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
-    let mut buffer = ReceiveBuffer::small();
+    let mut buffer = ReceiveBuffer::small(shard.slabs.clone());
     let mut class = ReceiveClass::Small;
     let mut watched = None;
     let mut step = shard.last_step();

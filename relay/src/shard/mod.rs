@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use edgerelay_proto::time::Instant;
-use edgerelay_uring::SendRing;
+use edgerelay_uring::{SendRing, SlabPool};
 use tokio::sync::{Notify, mpsc};
 
 use self::bounds::RING_ENTRIES;
@@ -99,6 +99,7 @@ fn run(setup: ShardSetup) -> io::Result<()> {
             commons,
             started: std::time::Instant::now(),
             state: RefCell::new(State::new(ring)),
+            slabs: SlabPool::new(),
             urgent: Notify::new(),
             pace: Pace::new(),
             done: Notify::new(),
@@ -135,6 +136,8 @@ pub(super) struct Shard {
     commons: Arc<Commons>,
     started: std::time::Instant,
     state: RefCell<State>,
+    /// What publishers are read into.
+    slabs: SlabPool,
     /// Something is to be sent at once.
     urgent: Notify,
     pace: Pace,

@@ -42,6 +42,7 @@ pub(super) async fn run(shard: Rc<Shard>) {
         if now.saturating_since(swept) >= SWEEP {
             swept = now;
             state.sweep(&shard, now);
+            shard.slabs.trim();
         }
         let pending = !state.connections_listed.is_empty();
         drop(state);
