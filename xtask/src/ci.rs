@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{deny, leaks, setup, step, test, tidy};
+use crate::{deny, ebpf, leaks, setup, step, test, tidy};
 
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("setup", setup::packages),
     ("fmt", fmt),
     ("tidy", tidy::tidy),
+    ("ebpf", ebpf::if_it_can_be_had),
     ("clippy", clippy),
     ("test", || test::test(None)),
     ("leak-check", leaks::check),
@@ -42,7 +43,10 @@ pub(crate) fn ci() -> Result<()> {
 }
 
 fn fmt() -> Result<()> {
-    step::run(step::cargo().args(["fmt", "--all", "--check"]))
+    step::run(step::cargo().args(["fmt", "--all", "--check"]))?;
+    // Outside the workspace, for another target.
+    let kernel = ["fmt", "--check", "--manifest-path", "relay-ebpf/Cargo.toml"];
+    step::run(step::cargo().args(kernel))
 }
 
 fn clippy() -> Result<()> {

@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod deny;
+mod ebpf;
 mod leaks;
 mod run;
 mod setup;
@@ -46,6 +47,8 @@ enum Command {
     Ci,
     /// Check the rules of the house that the compiler and clippy do not
     Tidy,
+    /// Build the kernel programs, which the relay embeds; installs the compiler for them
+    Ebpf,
     /// Measure the relay beside other RTMP servers, in one run
     Bench(bench::BenchArguments),
     /// Run the tests of the fenced unsafe code under valgrind
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Test { only } => test::test(only.as_deref()),
         Command::Bench(arguments) => bench::bench(&arguments),
         Command::Ci => ci::ci(),
+        Command::Ebpf => ebpf::ebpf(),
         Command::Tidy => step::timed("tidy", tidy::tidy),
         Command::LeakCheck => step::timed("leak-check", leaks::check),
     };

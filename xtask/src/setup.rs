@@ -72,7 +72,8 @@ pub(crate) fn bench_packages() -> Result<()> {
     install(&BENCH_PACKAGES)
 }
 
-fn install(packages: &[(&'static str, &str)]) -> Result<()> {
+/// Installs those of `packages` that are missing; each with what it is for.
+pub(crate) fn install(packages: &[(&'static str, &str)]) -> Result<()> {
     let missing: Vec<_> =
         packages.iter().copied().filter(|(package, _)| !is_installed(package)).collect();
     if missing.is_empty() {

@@ -4,10 +4,13 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{setup, step, workspace};
+use crate::{ebpf, setup, step, workspace};
 
 /// Folders whose `tests` folder is looked into for a name.
-const TESTED: [&str; 4] = ["relay", "relay-proto", "relay-uring", "benches"];
+const TESTED: [&str; 5] = ["relay", "relay-proto", "relay-uring", "relay-ebpf-common", "benches"];
+
+/// The part of the tests that is about the kernel programs.
+const ACCOUNTING: &str = "accounting";
 
 /// Runs all tests, or the part named `only`.
 pub(crate) fn test(only: Option<&str>) -> Result<()> {
@@ -22,17 +25,20 @@ pub(crate) fn test(only: Option<&str>) -> Result<()> {
 
 fn everything() -> Result<()> {
     setup::packages()?;
+    ebpf::if_it_can_be_had()?;
     step::run(cargo_test().arg("--workspace"))
 }
 
 fn end_to_end() -> Result<()> {
     setup::packages()?;
+    ebpf::if_it_can_be_had()?;
     step::run(cargo_test().args(["--workspace", "--test", "e2e"]))
 }
 
 /// The long forms of the load tests, against the binary as it ships.
 fn soak() -> Result<()> {
     setup::packages()?;
+    ebpf::if_it_can_be_had()?;
     let arguments = ["--release", "--workspace", "--test", "e2e"];
     step::run(cargo_test().args(arguments).args(["--", "--ignored", "--nocapture", "soak"]))
 }
@@ -41,6 +47,9 @@ fn soak() -> Result<()> {
 /// every invocation agrees on features and nothing is built twice.
 fn named(name: &str) -> Result<()> {
     setup::packages()?;
+    if name == ACCOUNTING {
+        ebpf::if_it_can_be_had()?;
+    }
     for folder in TESTED {
         if workspace::integration_tests(folder)?.iter().any(|test| test == name) {
             return step::run(cargo_test().args(["--workspace", "--test", name]));

@@ -7,11 +7,12 @@ use crate::workspace::TextFile;
 const DOCUMENT: &str = "docs/dependencies.md";
 
 /// Which of our crates each of our crates may use.
-const ARROWS: [(&str, &[&str]); 5] = [
+const ARROWS: [(&str, &[&str]); 6] = [
     ("relay-proto", &[]),
     ("relay-uring", &[]),
+    ("relay-ebpf-common", &[]),
     ("xtask", &[]),
-    ("relay", &["edgerelay-proto", "edgerelay-uring"]),
+    ("relay", &["edgerelay-proto", "edgerelay-uring", "edgerelay-ebpf-common"]),
     ("benches", &["edgerelay", "edgerelay-proto", "edgerelay-uring"]),
 ];
 

@@ -21,14 +21,15 @@ pub(super) fn check(path: &str, text: &str, source: &Source, findings: &mut Find
     let fenced = UNSAFE_FOLDERS.iter().any(|folder| path.starts_with(folder));
     for (line, code) in source.lines() {
         if !fenced && has_word(code, "unsafe") {
-            findings.add(line, "`unsafe` outside relay-uring");
+            findings.add(line, "`unsafe` outside relay-uring and the crates for the kernel");
         }
         if code.contains("#[allow") || code.contains("#![allow") {
             findings.add(line, "a lint is silenced with `#[expect(…, reason = \"…\")]` only");
         }
         let product = path.starts_with("relay/src/")
             || path.starts_with("relay-proto/src/")
-            || path.starts_with("relay-uring/src/");
+            || path.starts_with("relay-uring/src/")
+            || path.starts_with("relay-ebpf-common/src/");
         if product && line < source.tests_from && code.contains(".unwrap()") {
             findings.add(line, "`unwrap` outside tests; handle it, or `expect` our own invariant");
         }
