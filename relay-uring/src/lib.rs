@@ -1,4 +1,4 @@
-//! Batched sends on io_uring and receive buffers: the only crate with `unsafe`.
+//! Batched sends on io_uring and receive buffers: the relay's `unsafe`.
 //!
 //! It owns what the kernel reads and writes while an operation is in flight:
 //! a [`SendBatch`] is shared by any number of sockets, a [`SendRing`] sends
@@ -23,6 +23,7 @@ mod ring;
 mod slab_pool;
 mod socket;
 mod stats;
+mod tcp_info;
 mod verdict;
 mod waiter;
 mod zero_copy;
@@ -36,5 +37,6 @@ pub use ring::{Completion, SendRing, SocketKey};
 pub use slab_pool::{SLAB_BYTES_MAX, SLAB_BYTES_MIN, SlabPool};
 pub use socket::{SocketRef, listener_ref, socket_ref, stop_listening};
 pub use stats::SendRingStats;
+pub use tcp_info::{TcpInfo, tcp_info};
 pub use waiter::RingWaiter;
 pub use zero_copy::{ZERO_COPY_AUTO_BYTES_MIN, ZeroCopy};
