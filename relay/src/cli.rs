@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 
+use crate::accounting::{self, PinsAtExit};
 use crate::config::{
     Config, ConfigErrors, LoadOptions, Loaded, Override, Secrets, host_name, load, local_addresses,
 };
@@ -43,6 +44,15 @@ enum Command {
         /// Print the result as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Count connections in the kernel: load the programs, pin their maps, stay. Takes CAP_BPF,
+    /// CAP_NET_ADMIN and CAP_PERFMON.
+    Accounting {
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// Leave the pins at the end, so that counting goes on.
+        #[arg(long)]
+        keep_pins: bool,
     },
     /// Look at the configuration.
     #[command(subcommand)]
@@ -87,6 +97,8 @@ enum Request {
     Exit(Exit),
     /// Run the node.
     Run(Box<Config>),
+    /// Count connections in the kernel.
+    Account(Box<Config>, PinsAtExit),
 }
 
 /// The command's whole life.
@@ -103,6 +115,7 @@ pub fn main() -> ExitCode {
     match request {
         Request::Exit(exit) => ExitCode::from(exit as u8),
         Request::Run(config) => supervisor::run(*config),
+        Request::Account(config, at_exit) => accounting::run(&config, at_exit),
     }
 }
 
@@ -132,6 +145,13 @@ fn handle_arguments(
     match arguments.command {
         Command::Run(config) => match load_config(config, environment, err) {
             Ok(loaded) => Request::Run(Box::new(loaded.config)),
+            Err(errors) => refuse(&errors, err),
+        },
+        Command::Accounting { config, keep_pins } => match load_config(config, environment, err) {
+            Ok(loaded) => {
+                let at_exit = if keep_pins { PinsAtExit::Keep } else { PinsAtExit::Remove };
+                Request::Account(Box::new(loaded.config), at_exit)
+            }
             Err(errors) => refuse(&errors, err),
         },
         Command::Check { config, json: true } => {

@@ -1,9 +1,10 @@
 //! edgerelay: the RTMP relay appliance.
 //!
 //! Modules import only downward: [`id`] < [`config`], [`telemetry`] < [`message`] < [`hub`] <
-//! [`shard`], [`control`] < [`supervisor`] < [`cli`]. `cargo xtask tidy` checks it.
+//! [`shard`], [`control`], [`accounting`] < [`supervisor`] < [`cli`]. `cargo xtask tidy` checks it.
 #![forbid(unsafe_code)]
 
+pub mod accounting;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::id::{ConnectionId, ShardId, StreamKey};
 pub use crate::telemetry::ClientRole;
+pub use crate::telemetry::account::{KernelFigures, KernelSource};
 
 /// What arrives in a shard's mailbox.
 #[derive(Debug)]
@@ -150,4 +151,6 @@ pub struct ClientSnapshot {
     pub timestamp: u32,
     /// Timestamp of the last audio minus that of the last video message, milliseconds.
     pub audio_video_offset_ms: i64,
+    /// The connection as the kernel counts it.
+    pub kernel: KernelFigures,
 }

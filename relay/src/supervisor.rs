@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use self::listeners::BindError;
 use self::notify::Notifier;
+use crate::accounting::{self, Accounting};
 use crate::config::Config;
 use crate::control::{self, ControlHandle, ControlServer};
 use crate::hub::admission::Admission;
@@ -22,6 +23,7 @@ use crate::hub::directory::Directory;
 use crate::id::ShardId;
 use crate::message::ShardMessage;
 use crate::shard::{self, Commons, MAILBOX_MESSAGES_MAX, ShardSetup};
+use crate::telemetry::account::Ledger;
 use crate::telemetry::{Readiness, ShardCounters, logging};
 
 /// A clean drain. The numbers are those of `sysexits.h`.
@@ -77,6 +79,7 @@ struct Node {
     counters: Vec<Arc<ShardCounters>>,
     shards: Vec<Running>,
     control: Option<ControlServer>,
+    accounting: Option<Accounting>,
 }
 
 fn start(config: Config) -> Result<Node, Failure> {
@@ -93,6 +96,8 @@ fn start(config: Config) -> Result<Node, Failure> {
     let rtmp = listeners::bind_rtmp(&config.rtmp.listen, shards)?;
     let readiness = Arc::new(Readiness::new(shards));
     readiness.on_listeners_bound();
+    let enabled = config.accounting.enabled;
+    let ledger = Arc::new(if enabled { Ledger::new() } else { Ledger::disabled() });
     let commons = Arc::new(Commons {
         directory: Mutex::new(Directory::new()),
         admission: Mutex::new(Admission::new(
@@ -100,6 +105,7 @@ fn start(config: Config) -> Result<Node, Failure> {
             config.rtmp.connections_per_ip_max,
         )),
         readiness: Arc::clone(&readiness),
+        ledger: Arc::clone(&ledger),
     });
     let mailboxes: Vec<_> = (0..shards).map(|_| mpsc::channel(MAILBOX_MESSAGES_MAX)).collect();
     let peers: Vec<_> = mailboxes.iter().map(|(sender, _)| sender.clone()).collect();
@@ -136,13 +142,20 @@ fn start(config: Config) -> Result<Node, Failure> {
             counters: counters.clone(),
             config: Arc::clone(&config),
             readiness: Arc::clone(&readiness),
+            ledger: Arc::clone(&ledger),
             started,
         };
         let server = control::start(http, handle);
         Some(server.map_err(|error| Failure::Start { what: "the control plane", error })?)
     };
+    let accounting = if config.accounting.enabled {
+        let accounting = accounting::start(&config.accounting, ledger, Arc::clone(&readiness));
+        Some(accounting.map_err(|error| Failure::Start { what: "accounting", error })?)
+    } else {
+        None
+    };
     tracing::info!(listen = ?addresses, shards, "RTMP listening");
-    Ok(Node { config, readiness, counters, shards: running, control })
+    Ok(Node { config, readiness, counters, shards: running, control, accounting })
 }
 
 /// What ends the wait.
@@ -160,6 +173,9 @@ impl Node {
         let result = runtime.block_on(self.supervise());
         if let Some(control) = self.control.take() {
             control.shutdown();
+        }
+        if let Some(accounting) = self.accounting.take() {
+            accounting.shutdown();
         }
         result
     }

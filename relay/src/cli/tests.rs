@@ -14,7 +14,7 @@ impl Answer {
     fn exit(&self) -> Option<u8> {
         match self.request {
             Request::Exit(exit) => Some(exit as u8),
-            Request::Run(_) => None,
+            Request::Run(_) | Request::Account(..) => None,
         }
     }
 }

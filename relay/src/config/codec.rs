@@ -241,6 +241,21 @@ impl Text {
         },
     };
 
+    /// `accounting.pin_dir`.
+    pub(super) const FOLDER: Self = Self {
+        accepts: |path| is_absolute_path(path),
+        expected: || format!("an absolute path of at most {} bytes", limits::PATH_BYTES_MAX),
+    };
+
+    /// `accounting.cgroup`.
+    pub(super) const FOLDER_OR_NONE: Self = Self {
+        accepts: |path| path.is_empty() || is_absolute_path(path),
+        expected: || {
+            let max = limits::PATH_BYTES_MAX;
+            format!("an absolute path of at most {max} bytes, or \"\" (all of the machine)")
+        },
+    };
+
     /// `log.level`.
     pub(super) const LOG_LEVEL: Self = Self {
         accepts: |level| level.split(',').all(is_log_directive),
@@ -252,6 +267,10 @@ impl Text {
 
 fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
+}
+
+fn is_absolute_path(path: &str) -> bool {
+    path.starts_with('/') && path.len() <= limits::PATH_BYTES_MAX && !path.contains('\0')
 }
 
 fn is_log_directive(directive: &str) -> bool {

@@ -9,8 +9,8 @@ use super::codec::{
 };
 use super::limits;
 use super::settings::{
-    AppConfig, Config, HttpConfig, LogConfig, LogFormat, NodeConfig, OnDuplicatePublish,
-    PushConfig, Role, RtmpConfig, ZeroCopySetting,
+    AccountingConfig, AppConfig, Config, HttpConfig, LogConfig, LogFormat, NodeConfig,
+    OnDuplicatePublish, PushConfig, Role, RtmpConfig, ZeroCopySetting,
 };
 
 /// Meets every key of a configuration, in the order of the file.
@@ -32,10 +32,11 @@ pub(super) trait Visitor {
 
 /// Meets every key.
 pub(super) fn visit_config<V: Visitor>(config: &mut Config, visitor: &mut V) {
-    let Config { node, rtmp, http, log, apps } = config;
+    let Config { node, rtmp, http, accounting, log, apps } = config;
     visitor.table("node", node, visit_node);
     visitor.table("rtmp", rtmp, visit_rtmp);
     visitor.table("http", http, visit_http);
+    visitor.table("accounting", accounting, visit_accounting);
     visitor.table("log", log, visit_log);
     visitor.tables("app", apps, visit_app);
 }
@@ -97,6 +98,13 @@ fn visit_rtmp<V: Visitor>(rtmp: &mut RtmpConfig, visitor: &mut V) {
 fn visit_http<V: Visitor>(http: &mut HttpConfig, visitor: &mut V) {
     let HttpConfig { listen } = http;
     visitor.setting("listen", listen, &listen_codec(0));
+}
+
+fn visit_accounting<V: Visitor>(accounting: &mut AccountingConfig, visitor: &mut V) {
+    let AccountingConfig { enabled, pin_dir, cgroup } = accounting;
+    visitor.setting("enabled", enabled, &Flag);
+    visitor.setting("pin_dir", pin_dir, &Text::FOLDER);
+    visitor.setting("cgroup", cgroup, &Text::FOLDER_OR_NONE);
 }
 
 fn visit_log<V: Visitor>(log: &mut LogConfig, visitor: &mut V) {

@@ -12,6 +12,8 @@ pub(super) const QUOTED_CHARS_MAX: usize = 64;
 pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Files taken from `conf.d`.
 pub(super) const DROP_INS_MAX: usize = 256;
+/// A path, as the kernel bounds it for most of its interfaces.
+pub(super) const PATH_BYTES_MAX: usize = 1024;
 /// Applications; each costs the loop check a walk over all.
 pub(super) const APPS_MAX: usize = 256;
 /// Pushes or origins of one application.

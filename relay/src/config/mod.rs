@@ -24,7 +24,7 @@ pub use fault::{ConfigError, ConfigErrors, Origin};
 pub use host::{host_name, local_addresses};
 pub use load::{LoadOptions, Loaded, Override, load};
 pub use settings::{
-    AppConfig, Config, HttpConfig, LogConfig, LogFormat, MergeWindow, NodeConfig,
+    AccountingConfig, AppConfig, Config, HttpConfig, LogConfig, LogFormat, MergeWindow, NodeConfig,
     OnDuplicatePublish, PushConfig, Role, RtmpConfig, ZeroCopySetting,
 };
 pub use url::{expand_url, redact_url};

@@ -18,6 +18,8 @@ pub struct Config {
     pub rtmp: RtmpConfig,
     /// The HTTP side: `[http]`.
     pub http: HttpConfig,
+    /// What the kernel counts: `[accounting]`.
+    pub accounting: AccountingConfig,
     /// Logging: `[log]`.
     pub log: LogConfig,
     /// The applications: `[[app]]`, at least one, names differ.
@@ -30,6 +32,7 @@ impl Default for Config {
             node: NodeConfig::default(),
             rtmp: RtmpConfig::default(),
             http: HttpConfig::default(),
+            accounting: AccountingConfig::default(),
             log: LogConfig::default(),
             apps: vec![AppConfig { name: "live".to_owned(), ..AppConfig::default() }],
         }
@@ -193,6 +196,23 @@ pub struct HttpConfig {
 impl Default for HttpConfig {
     fn default() -> Self {
         Self { listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))] }
+    }
+}
+
+/// `[accounting]`: connections as the kernel counts them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccountingConfig {
+    /// Whether the node asks the kernel at all.
+    pub enabled: bool,
+    /// Where the loader pins its maps and the node finds them. On a BPF file system.
+    pub pin_dir: String,
+    /// The cgroup whose connections are counted. Empty: all of the machine's.
+    pub cgroup: String,
+}
+
+impl Default for AccountingConfig {
+    fn default() -> Self {
+        Self { enabled: true, pin_dir: "/sys/fs/bpf/edgerelay".to_owned(), cgroup: String::new() }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::merge::{MergedStream, NodeSnapshot};
 use crate::id::StreamKey;
-use crate::message::ClientSnapshot;
+use crate::message::{ClientSnapshot, KernelFigures, KernelSource};
 use crate::telemetry::{ClientRole, Readiness};
 
 /// `/api/v1/streams`.
@@ -77,6 +77,17 @@ struct Client {
     skips: u64,
     timestamp_ms: u32,
     audio_video_offset_ms: i64,
+    kernel: Option<Kernel>,
+}
+
+/// A connection as the kernel counts it.
+#[derive(Debug, Serialize)]
+struct Kernel {
+    source: &'static str,
+    bytes_in: u64,
+    bytes_out: u64,
+    rtt_seconds: f64,
+    retransmits: u32,
 }
 
 impl From<&NodeSnapshot> for Streams {
@@ -154,7 +165,21 @@ impl Client {
             skips: client.skips,
             timestamp_ms: client.timestamp,
             audio_video_offset_ms: client.audio_video_offset_ms,
+            kernel: Kernel::new(&client.kernel),
         }
+    }
+}
+
+impl Kernel {
+    /// None until the kernel was asked.
+    fn new(figures: &KernelFigures) -> Option<Self> {
+        (figures.source != KernelSource::None).then(|| Self {
+            source: figures.source.label(),
+            bytes_in: figures.bytes_in,
+            bytes_out: figures.bytes_out,
+            rtt_seconds: f64::from(figures.rtt_us) / 1e6,
+            retransmits: figures.retransmits,
+        })
     }
 }
 
@@ -219,6 +244,7 @@ mod tests {
             ("Audio", &streams["streams"][0]["audio"]),
             ("Clients", &clients),
             ("Client", &clients["clients"][0]),
+            ("Kernel", &clients["clients"][0]["kernel"]),
             ("Ready", &ready),
         ] {
             assert_eq!(keys(&schemas[schema]["properties"]), keys(sent), "{schema}");

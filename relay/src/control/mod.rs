@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::message::ShardMessage;
 pub use crate::telemetry::Readiness;
 use crate::telemetry::ShardCounters;
+use crate::telemetry::account::Ledger;
 use collector::{ANSWER_WAIT_MAX, Collector, REUSE_AGE_MAX};
 use pages::Node;
 use server::ServerLimits;
@@ -43,6 +44,8 @@ pub struct ControlHandle {
     pub config: Arc<Config>,
     /// Whether the node can serve.
     pub readiness: Arc<Readiness>,
+    /// What the kernel counts.
+    pub ledger: Arc<Ledger>,
     /// When the process started.
     pub started: Instant,
 }

@@ -150,6 +150,7 @@ impl Node {
             draining: readiness.draining(),
             ebpf_attached: readiness.ebpf_attached(),
             clients_by_application: self.clients_by_application(snapshot),
+            kernel: self.handle.ledger.totals(),
             process: ProcessUsage::read(),
         }
     }

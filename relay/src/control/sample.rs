@@ -6,7 +6,9 @@ use std::time::Duration;
 use edgerelay_proto::media::{AudioCodec, AudioSummary, VideoCodec, VideoSummary};
 
 use crate::id::{ConnectionId, ShardId, StreamKey};
-use crate::message::{ClientRole, ClientSnapshot, ShardSnapshot, StreamSnapshot};
+use crate::message::{
+    ClientRole, ClientSnapshot, KernelFigures, KernelSource, ShardSnapshot, StreamSnapshot,
+};
 
 pub(super) fn stream(key: &StreamKey, home: bool) -> StreamSnapshot {
     StreamSnapshot {
@@ -63,6 +65,13 @@ pub(super) fn client(
         skips: 0,
         timestamp: 5503,
         audio_video_offset_ms: -23,
+        kernel: KernelFigures {
+            source: KernelSource::Ebpf,
+            bytes_in: 100,
+            bytes_out: 190,
+            rtt_us: 250,
+            retransmits: 1,
+        },
     }
 }
 

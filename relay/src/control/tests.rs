@@ -33,6 +33,7 @@ fn node(scripts: &[Script]) -> Node {
         counters: Vec::new(),
         config: Arc::new(Config::default()),
         readiness: Arc::new(Readiness::new(scripts.len())),
+        ledger: Arc::new(Ledger::new()),
         started: Instant::now(),
     };
     for script in scripts.iter().copied() {

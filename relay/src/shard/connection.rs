@@ -18,6 +18,7 @@ use super::bounds::{IDENTITY_BYTES_MAX, STEP_READ_BYTES_MAX};
 use super::state::{Slot, StreamSlot};
 use crate::hub::subscriber::SubscriberKey;
 use crate::id::ConnectionId;
+use crate::telemetry::account::Account;
 use crate::telemetry::{ClientRole, CloseReason};
 
 /// Which side of the protocol we are.
@@ -165,6 +166,8 @@ pub(super) struct Connection {
     pub(super) farewell: bool,
     /// Told the reason when the connection has ended: the task of a push or pull waits for it.
     pub(super) ended: Option<oneshot::Sender<CloseReason>>,
+    /// What the kernel counts of it.
+    pub(super) account: Arc<Account>,
     pub(super) reason: Option<CloseReason>,
 }
 

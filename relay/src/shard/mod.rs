@@ -5,6 +5,7 @@
 //! exchange [`ShardMessage`]s, and meet in the directory at publish, play and their ends.
 
 mod accept;
+mod accounts;
 mod bounds;
 mod client;
 mod connection;
@@ -39,6 +40,7 @@ use crate::hub::admission::Admission;
 use crate::hub::directory::Directory;
 use crate::id::ShardId;
 use crate::message::ShardMessage;
+use crate::telemetry::account::Ledger;
 use crate::telemetry::{Readiness, ShardCounters};
 
 pub use self::bounds::MAILBOX_MESSAGES_MAX;
@@ -52,6 +54,8 @@ pub struct Commons {
     pub admission: Mutex<Admission>,
     /// What the node is ready for.
     pub readiness: Arc<Readiness>,
+    /// Where connections' accounts go.
+    pub ledger: Arc<Ledger>,
 }
 
 /// All that a shard needs to run.

@@ -31,6 +31,7 @@ impl State {
             (Some(audio), Some(video)) => i64::from(audio.wrapping_sub(video).cast_signed()),
             _ => 0,
         };
+        shard.ask_socket(connection);
         ClientSnapshot {
             id: connection.id,
             shard: shard.id,
@@ -47,6 +48,7 @@ impl State {
             skips: stats.map_or(0, |stats| stats.skips),
             timestamp: video.or(audio).unwrap_or(0),
             audio_video_offset_ms: offset,
+            kernel: connection.account.figures(),
         }
     }
 }

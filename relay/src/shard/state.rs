@@ -145,6 +145,7 @@ impl State {
             entry.users += 1;
         }
         shard.counters.on_role_changed(before.client_role(), role.client_role());
+        self.note_role(slot);
         self.watch_deadline(shard, slot);
     }
 
@@ -250,6 +251,7 @@ impl Shard {
     ) -> Slot {
         self.set_options(&socket, address);
         let now = self.now();
+        let account = self.open_account(&socket);
         let socket = Rc::new(socket);
         let mut state = self.state.borrow_mut();
         state.connections_made += 1;
@@ -280,10 +282,12 @@ impl Shard {
             copied_counted: 0,
             farewell: false,
             ended,
+            account,
             reason: None,
         });
         let slot = Slot { index, id };
         state.note_socket(key, slot);
+        state.note_role(slot);
         if let Some(entry) = role.stream().and_then(|stream| state.streams.get_mut(stream)) {
             entry.users += 1;
         }
@@ -387,6 +391,7 @@ impl Shard {
             return;
         }
         let mut connection = state.connections.remove(slot.index);
+        self.close_account(&connection);
         // What is in flight to a peer that is gone ends now; the ring keeps its buffers till then.
         let _gone = connection.socket.shutdown(Shutdown::Both);
         state.ring.remove_socket(connection.key);

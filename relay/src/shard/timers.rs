@@ -41,6 +41,7 @@ pub(super) async fn run(shard: Rc<Shard>) {
         }
         if now.saturating_since(swept) >= SWEEP {
             swept = now;
+            state.ask_sockets(&shard);
             state.sweep(&shard, now);
             shard.slabs.trim();
         }

@@ -3,6 +3,7 @@
 //! This is the only place that names a metric; `docs/metrics.md` repeats it for readers, and a test
 //! compares the two. A label is never a stream key, an address or a connection.
 
+use super::account::{GroupTotals, ServiceTotals};
 use super::counters::ShardCounters;
 use super::exposition::NodeFacts;
 use MetricKind::{Counter, Gauge};
@@ -56,6 +57,12 @@ pub(super) enum Source {
     ClientsByApplication,
     /// One value for the whole node; none where the kernel does not tell.
     Node(fn(&NodeFacts) -> Option<f64>),
+    /// What the kernel counted, by role and application.
+    KernelCount(fn(&GroupTotals) -> u64),
+    /// How it is now, by role and application; none where it is not known.
+    KernelGauge(fn(&GroupTotals) -> Option<f64>),
+    /// What the kernel counted, by service.
+    KernelService(fn(&ServiceTotals) -> u64),
     /// The constant one, labelled with the version.
     Build,
 }
@@ -80,6 +87,20 @@ const fn node(
     read: fn(&NodeFacts) -> Option<f64>,
 ) -> Metric {
     Metric { name, kind, labels: &[], help, source: Source::Node(read) }
+}
+
+const fn counted(name: &'static str, help: &'static str, read: fn(&GroupTotals) -> u64) -> Metric {
+    let source = Source::KernelCount(read);
+    Metric { name, kind: Counter, labels: &["role", "application"], help, source }
+}
+
+const fn gauged(
+    name: &'static str,
+    help: &'static str,
+    read: fn(&GroupTotals) -> Option<f64>,
+) -> Metric {
+    let source = Source::KernelGauge(read);
+    Metric { name, kind: Gauge, labels: &["role", "application"], help, source }
 }
 
 const fn grouped(
@@ -171,6 +192,64 @@ pub const METRICS: &[Metric] = &[
         "edgerelay_frames_sent_total",
         "Media messages sent, counted once for each subscriber.",
         |c| c.frames_out.total(),
+    ),
+    // As the kernel counts it.
+    gauged("edgerelay_kernel_connections", "Connections open in the kernel.", |sum| {
+        Some(sum.opened.saturating_sub(sum.closed) as f64)
+    }),
+    counted(
+        "edgerelay_kernel_connections_opened_total",
+        "Connections opened, or turned to this role.",
+        |sum| sum.opened,
+    ),
+    counted(
+        "edgerelay_kernel_connections_closed_total",
+        "Connections closed, or turned to another role.",
+        |sum| sum.closed,
+    ),
+    counted(
+        "edgerelay_kernel_received_bytes_total",
+        "Bytes that the kernel received for us.",
+        |sum| sum.bytes_in,
+    ),
+    counted(
+        "edgerelay_kernel_sent_bytes_total",
+        "Bytes that the kernel sent for us and that were acknowledged.",
+        |sum| sum.bytes_out,
+    ),
+    counted("edgerelay_kernel_retransmits_total", "Segments that were sent again.", |sum| {
+        sum.retransmits
+    }),
+    gauged(
+        "edgerelay_kernel_rtt_seconds",
+        "Mean of the smoothed round-trip times of open connections.",
+        |sum| sum.rtt_seconds,
+    ),
+    grouped(
+        "edgerelay_kernel_service_opened_total",
+        Counter,
+        &["service"],
+        "Connections opened, as the kernel programs count by port.",
+        Source::KernelService(|sum| sum.opened),
+    ),
+    grouped(
+        "edgerelay_kernel_service_closed_total",
+        Counter,
+        &["service"],
+        "Connections closed, as the kernel programs count by port.",
+        Source::KernelService(|sum| sum.closed),
+    ),
+    node(
+        "edgerelay_kernel_untracked_total",
+        Counter,
+        "Connections that the kernel programs had no room for.",
+        |n| Some(n.kernel.untracked as f64),
+    ),
+    node(
+        "edgerelay_kernel_missed_total",
+        Counter,
+        "Connections missing from these sums because too many came at once.",
+        |n| Some(n.kernel.missed as f64),
     ),
     // Streams and subscribers.
     sum("edgerelay_streams", "Streams being published.", |c| c.streams_active.value()),

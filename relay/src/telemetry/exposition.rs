@@ -9,6 +9,7 @@ use std::sync::Arc;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
+use super::account::KernelTotals;
 use super::catalog::{METRICS, Metric, MetricKind, Source};
 use super::close::CloseReason;
 use super::counters::ShardCounters;
@@ -33,6 +34,8 @@ pub struct NodeFacts {
     pub ebpf_attached: bool,
     /// Publishers and players by application, without our own connections.
     pub clients_by_application: BTreeMap<String, u64>,
+    /// What the kernel counts.
+    pub kernel: Arc<KernelTotals>,
     /// This process.
     pub process: ProcessUsage,
 }
@@ -93,6 +96,27 @@ impl Metric {
                     // A counter is a whole number in the exporter, and processor time is not, so
                     // the value goes through a gauge; `sorted` restores the declared kind.
                     gauge!(self.name).set(value);
+                }
+            }
+            Source::KernelService(read) => {
+                for (service, sum) in &facts.kernel.services {
+                    counter!(self.name, "service" => *service).absolute(read(sum));
+                }
+            }
+            Source::KernelCount(read) => {
+                for ((role, application), sum) in &facts.kernel.groups {
+                    let labels =
+                        [("role", (*role).to_owned()), ("application", application.to_string())];
+                    counter!(self.name, &labels).absolute(read(sum));
+                }
+            }
+            Source::KernelGauge(read) => {
+                for ((role, application), sum) in &facts.kernel.groups {
+                    let labels =
+                        [("role", (*role).to_owned()), ("application", application.to_string())];
+                    if let Some(value) = read(sum) {
+                        gauge!(self.name, &labels).set(value);
+                    }
                 }
             }
             Source::Build => {
@@ -158,6 +182,7 @@ fn declared_kind(line: &str) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::account::{GroupTotals, ServiceTotals};
     use super::*;
 
     fn scrape() -> String {
@@ -172,10 +197,25 @@ mod tests {
         let facts = NodeFacts {
             shards: 2,
             clients_by_application: BTreeMap::from([("li\"ve\n".to_owned(), 7)]),
+            kernel: Arc::new(kernel_totals()),
             process: ProcessUsage { cpu_seconds: Some(1.25), ..ProcessUsage::read() },
             ..NodeFacts::default()
         };
         render(&shards, &facts)
+    }
+
+    fn kernel_totals() -> KernelTotals {
+        let sums = GroupTotals {
+            opened: 5,
+            closed: 2,
+            bytes_in: 700,
+            bytes_out: 30,
+            retransmits: 1,
+            rtt_seconds: Some(0.02),
+        };
+        let groups = BTreeMap::from([(("publish", "live".into()), sums)]);
+        let services = BTreeMap::from([("rtmp", ServiceTotals { opened: 9, closed: 8 })]);
+        KernelTotals { groups, services, untracked: 4, missed: 0 }
     }
 
     fn has(text: &str, line: &str) -> bool {
@@ -196,6 +236,11 @@ mod tests {
             "rtmp_streams_active 2",
             "edgerelay_shards 2",
             "edgerelay_ebpf_attached 0",
+            "edgerelay_kernel_connections{role=\"publish\",application=\"live\"} 3",
+            "edgerelay_kernel_received_bytes_total{role=\"publish\",application=\"live\"} 700",
+            "edgerelay_kernel_rtt_seconds{role=\"publish\",application=\"live\"} 0.02",
+            "edgerelay_kernel_service_opened_total{service=\"rtmp\"} 9",
+            "edgerelay_kernel_untracked_total 4",
             "process_cpu_seconds_total 1.25",
             "# TYPE process_cpu_seconds_total counter",
             "# TYPE edgerelay_streams gauge",

@@ -2,6 +2,7 @@
 //!
 //! No metric is named outside this module. It opens no socket and decides nothing.
 
+pub mod account;
 mod catalog;
 pub mod close;
 pub mod counters;
