@@ -1,5 +1,6 @@
 //! End-to-end tests: the built relay between other people's encoders, players and servers.
 
+mod accounting;
 mod churn;
 mod controls;
 mod enhanced;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -27,11 +29,13 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_edgerelay");
 const HOSTS: &str = "hosts";
 
 /// A configuration for a test.
+#[derive(Clone)]
 pub(crate) struct Settings {
     rtmp: SocketAddr,
     http: SocketAddr,
     node: String,
     rtmp_keys: String,
+    accounting: String,
     apps: String,
     hosts: Option<(Namespaces, String)>,
 }
@@ -44,6 +48,7 @@ impl Settings {
             http: free_address(),
             node: String::new(),
             rtmp_keys: String::new(),
+            accounting: String::new(),
             apps: "[[app]]\nname = \"live\"\n".to_owned(),
             hosts: None,
         }
@@ -58,6 +63,12 @@ impl Settings {
     /// Adds a line to `[rtmp]`.
     pub(crate) fn rtmp(mut self, line: &str) -> Self {
         writeln!(self.rtmp_keys, "{line}").expect("writing to a string");
+        self
+    }
+
+    /// Adds a line to `[accounting]`.
+    pub(crate) fn accounting(mut self, line: &str) -> Self {
+        writeln!(self.accounting, "{line}").expect("writing to a string");
         self
     }
 
@@ -87,8 +98,8 @@ impl Settings {
     pub(crate) fn text(&self) -> String {
         format!(
             "[node]\nname = \"test\"\nshards = 2\n{}\n[rtmp]\nlisten = [\"{}\"]\n{}\n\
-             [http]\nlisten = [\"{}\"]\n\n[log]\nlevel = \"debug\"\nformat = \"human\"\n\n{}",
-            self.node, self.rtmp, self.rtmp_keys, self.http, self.apps
+             [http]\nlisten = [\"{}\"]\n\n[accounting]\n{}\n[log]\nlevel = \"debug\"\nformat = \"human\"\n\n{}",
+            self.node, self.rtmp, self.rtmp_keys, self.http, self.accounting, self.apps
         )
     }
 
@@ -97,7 +108,7 @@ impl Settings {
         let folder = TempDir::new().expect("a temporary folder");
         let file = folder.path().join("edgerelay.toml");
         std::fs::write(&file, self.text()).expect("write the configuration");
-        let mut command = match &self.hosts {
+        let command = match &self.hosts {
             None => Command::new(BINARY),
             Some((namespaces, text)) => {
                 let hosts = folder.path().join(HOSTS);
@@ -105,8 +116,33 @@ impl Settings {
                 program_with_file(namespaces, &hosts, "/etc/hosts", BINARY)
             }
         };
-        command.args(["run", "--config"]).arg(&file);
+        self.run(command, folder, &file)
+    }
+
+    fn run(self, mut command: Command, folder: TempDir, file: &Path) -> Relay {
+        command.args(["run", "--config"]).arg(file);
         Relay { process: Process::start(&mut command), rtmp: self.rtmp, http: self.http, folder }
+    }
+
+    /// Starts the relay by way of `program`, which takes the relay's path and arguments after its
+    /// own, and waits until it is ready. Anybody may read what it needs.
+    #[track_caller]
+    pub(crate) fn start_by(self, program: &str, arguments: &[&str]) -> Relay {
+        let folder = TempDir::new().expect("a temporary folder");
+        let open = |path: &Path| {
+            std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("ours");
+        };
+        open(folder.path());
+        let (file, binary) =
+            (folder.path().join("edgerelay.toml"), folder.path().join("edgerelay"));
+        std::fs::write(&file, self.text()).expect("write the configuration");
+        std::fs::copy(BINARY, &binary).expect("copy the relay");
+        open(&binary);
+        let mut command = Command::new(program);
+        command.args(arguments).arg(&binary);
+        let mut relay = self.run(command, folder, &file);
+        relay.wait_until_ready();
+        relay
     }
 
     /// Starts the relay and waits until it is ready.

@@ -1,0 +1,291 @@
+//! What the kernel counts against what both ends count: with the kernel programs, which need rights
+//! that not every machine gives, and without.
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::eventually::eventually;
+use crate::support::ffmpeg::{Player, publish_looped};
+use crate::support::kernel::{Loader, PinPlace, pinned};
+use crate::support::machine;
+use crate::support::media::Clip;
+use crate::support::meter::Meter;
+use crate::support::relay::{Relay, Settings};
+use crate::support::rtmp::block_on;
+use crate::support::scripted::Encoder;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What kernel and test may differ by, of a connection that is open.
+const TOLERANCE: f64 = 0.001;
+
+/// The kernel's figures of the only client with `role`, once there are any from `source`.
+#[track_caller]
+fn kernel_figures(relay: &Relay, role: &str, source: &str) -> Value {
+    eventually(&format!("figures of {role} from {source}"), LIMIT, || {
+        let clients: Value = serde_json::from_str(&relay.ask("/api/v1/clients").body).ok()?;
+        let clients = clients["clients"].as_array()?.clone();
+        let mut found = clients.into_iter().filter(|client| client["role"] == role);
+        let kernel = found.next()?["kernel"].clone();
+        assert!(found.next().is_none(), "one client with the role {role}");
+        (kernel["source"] == source).then_some(kernel)
+    })
+}
+
+fn bytes(kernel: &Value, direction: &str) -> u64 {
+    kernel[direction].as_u64().expect("a count of bytes")
+}
+
+/// Waits until the figure of an open connection has caught up with what passed by now, and holds it
+/// against what passed then.
+#[track_caller]
+fn assert_follows(what: &str, kernel: impl Fn() -> u64, passed: impl Fn() -> u64) {
+    let (goal, asked) = (passed() as f64, Instant::now());
+    let counted = eventually(what, LIMIT, || {
+        let counted = kernel();
+        (counted as f64 >= goal * (1.0 - TOLERANCE)).then_some(counted)
+    });
+    let now = passed() as f64;
+    println!("{what}: {goal} bytes were counted {:?} later as {counted}", asked.elapsed());
+    assert!(counted as f64 <= now * (1.0 + TOLERANCE), "{what}: {counted} of {now} bytes");
+}
+
+/// What the kernel counted over all connections on the RTMP listener, once `closed` of them are over.
+#[track_caller]
+fn wait_for_closed(relay: &Relay, closed: f64) -> (u64, u64) {
+    let over_roles = |name: &str| -> f64 {
+        ["idle", "publish", "play"]
+            .iter()
+            .map(|role| relay.metric(name, &[&format!("role=\"{role}\"")]))
+            .sum()
+    };
+    eventually("all connections to be closed", LIMIT, || {
+        let opened = over_roles("edgerelay_kernel_connections_opened_total");
+        let done = over_roles("edgerelay_kernel_connections_closed_total");
+        (opened == done && done >= closed).then_some(())
+    });
+    let total = |name| over_roles(name) as u64;
+    (total("edgerelay_kernel_received_bytes_total"), total("edgerelay_kernel_sent_bytes_total"))
+}
+
+fn attached(relay: &Relay, value: f64) {
+    relay.wait_for_metric("edgerelay_ebpf_attached", &[], LIMIT, |found| found == value);
+}
+
+/// ffmpeg publishes and plays for `span`: what the kernel counts is held against what passed on both
+/// ends, while it runs and when it is over.
+fn ffmpeg_is_counted(span: Duration) {
+    let _machine = machine::shared();
+    let Some(place) = PinPlace::new() else { return };
+    let settings = place.settings();
+    let mut loader = Loader::start(&settings);
+    let relay = settings.start();
+    attached(&relay, 1.0);
+    let (publisher_way, player_way) = (Meter::new(relay.address()), Meter::new(relay.address()));
+    let mut publisher = publish_looped(Clip::Plain.path(), &publisher_way.url("cam1"));
+    relay.wait_for_streams(1);
+    let mut player = Player::start(&player_way.url("cam1"));
+    let started = Instant::now();
+    player.wait_for_frames(10, LIMIT);
+    let mut looks = 0;
+    while looks < 3 || started.elapsed() < span {
+        assert_follows(
+            "publisher, in",
+            || bytes(&kernel_figures(&relay, "publish", "ebpf"), "bytes_in"),
+            || publisher_way.to_relay(),
+        );
+        assert_follows(
+            "player, out",
+            || bytes(&kernel_figures(&relay, "play", "ebpf"), "bytes_out"),
+            || player_way.from_relay(),
+        );
+        looks += 1;
+        player.wait_for_frames(player.frames().count() + 30, LIMIT);
+    }
+    let player_figures = kernel_figures(&relay, "play", "ebpf");
+    assert!(player_figures["rtt_seconds"].as_f64().expect("a number") > 0.0, "{player_figures}");
+    publisher.stop(LIMIT);
+    drop(player);
+    let (received, sent) = wait_for_closed(&relay, 2.0);
+    let to_relay = publisher_way.to_relay() + player_way.to_relay();
+    let from_relay = publisher_way.from_relay() + player_way.from_relay();
+    println!("over: {received} of {to_relay} bytes received, {sent} of {from_relay} bytes sent");
+    // Two connections: a FIN of each may be counted, and what nobody read any more.
+    assert!(received.abs_diff(to_relay) <= 2, "{received} received, {to_relay} handed over");
+    assert!(sent >= from_relay, "{sent} acknowledged, {from_relay} read");
+    let unread = (sent - from_relay) as f64;
+    assert!(unread <= from_relay as f64 * TOLERANCE || unread <= 512e3, "{unread} bytes unread");
+    loader.stop();
+}
+
+#[test]
+fn accounting_agrees_with_both_ends_of_ffmpeg() {
+    ffmpeg_is_counted(Duration::from_secs(5));
+}
+
+#[test]
+#[ignore = "half a minute; `cargo xtask test --only soak` runs it"]
+fn soak_accounting_agrees_with_both_ends_of_ffmpeg_for_half_a_minute() {
+    ffmpeg_is_counted(Duration::from_secs(30));
+}
+
+#[test]
+fn accounting_of_a_publisher_that_only_sends_is_fresh() {
+    let _machine = machine::shared();
+    let Some(place) = PinPlace::new() else { return };
+    let settings = place.settings();
+    let _loader = Loader::start(&settings);
+    let relay = settings.start();
+    attached(&relay, 1.0);
+    let way = Meter::new(relay.address());
+    block_on(async {
+        let mut encoder = Encoder::start(&way.url("cam1"), 1).await;
+        for _ in 0..3 {
+            encoder.send(200).await;
+            let counted = || bytes(&kernel_figures(&relay, "publish", "ebpf"), "bytes_in");
+            assert_follows("publisher that only sends", counted, || way.to_relay());
+        }
+        // Nothing is sent any more: soon not a byte may be missing.
+        eventually("every byte", LIMIT, || {
+            let counted = bytes(&kernel_figures(&relay, "publish", "ebpf"), "bytes_in");
+            (counted == way.to_relay() && counted > 300_000).then_some(())
+        });
+        encoder.peer.close().await.expect("closes");
+    });
+    let (received, sent) = wait_for_closed(&relay, 1.0);
+    assert!(received.abs_diff(way.to_relay()) <= 1, "{received} of {}", way.to_relay());
+    assert!(sent.abs_diff(way.from_relay()) <= 1, "{sent} of {}", way.from_relay());
+}
+
+#[test]
+fn accounting_of_a_thousand_short_connections_is_exact() {
+    let _machine = machine::shared();
+    let Some(place) = PinPlace::new() else { return };
+    let settings = place.settings();
+    let _loader = Loader::start(&settings);
+    let relay = settings.start();
+    attached(&relay, 1.0);
+    for _ in 0..1000 {
+        drop(TcpStream::connect(relay.address()).expect("connects"));
+    }
+    wait_for_closed(&relay, 1000.0);
+    let rtmp = "service=\"rtmp\"";
+    for name in ["edgerelay_kernel_service_opened_total", "edgerelay_kernel_service_closed_total"] {
+        relay.wait_for_metric(name, &[rtmp], LIMIT, |count| count >= 1000.0);
+        assert_eq!(relay.metric(name, &[rtmp]), 1000.0, "{name}");
+    }
+    let idle = "role=\"idle\"";
+    assert_eq!(relay.metric("edgerelay_kernel_connections_opened_total", &[idle]), 1000.0);
+    assert_eq!(relay.metric("edgerelay_kernel_connections", &[idle]), 0.0);
+    assert_eq!(relay.metric("edgerelay_kernel_untracked_total", &[]), 0.0);
+}
+
+#[test]
+fn accounting_picks_up_connections_from_before_and_survives_its_loader() {
+    let _machine = machine::shared();
+    let Some(place) = PinPlace::new() else { return };
+    let settings = place.settings();
+    let relay = settings.clone().start();
+    let way = Meter::new(relay.address());
+    block_on(async {
+        let mut encoder = Encoder::start(&way.url("cam1"), 1).await;
+        encoder.send(100).await;
+        // Nobody loads anything: the socket is asked.
+        let counted = || bytes(&kernel_figures(&relay, "publish", "tcp_info"), "bytes_in");
+        assert_follows("publisher before the loader", counted, || way.to_relay());
+        eventually("the log to say why", LIMIT, || {
+            relay.log().contains("nothing is pinned in").then_some(())
+        });
+        // A loader comes: it finds the connection.
+        let mut first = Loader::start(&settings);
+        attached(&relay, 1.0);
+        encoder.send(100).await;
+        let counted = || bytes(&kernel_figures(&relay, "publish", "ebpf"), "bytes_in");
+        assert_follows("publisher from before", counted, || way.to_relay());
+        // Another takes its place, and the first leaves the pins to it.
+        let mut second = Loader::start(&settings);
+        first.succeed();
+        assert!(first.log().contains("another loader has taken over"), "{}", first.log());
+        // It dies: the programs count on, and the next loader finds everything.
+        second.kill();
+        encoder.send(100).await;
+        drop(TcpStream::connect(relay.address()).expect("connects"));
+        let mut third = Loader::start_with(&settings, &["--keep-pins"]);
+        attached(&relay, 1.0);
+        let rtmp = "service=\"rtmp\"";
+        let opened = "edgerelay_kernel_service_opened_total";
+        relay.wait_for_metric(opened, &[rtmp], LIMIT, |count| count == 2.0);
+        // It stops and leaves the pins: counting goes on.
+        third.stop();
+        encoder.send(100).await;
+        assert_follows("publisher without a loader", counted, || way.to_relay());
+        // The last one takes everything away.
+        let mut fourth = Loader::start(&settings);
+        assert_eq!(pinned(&place.pins()).len(), 6, "{:?}", pinned(&place.pins()));
+        fourth.stop();
+        assert_eq!(pinned(&place.pins()), Vec::<String>::new());
+        attached(&relay, 0.0);
+        encoder.send(100).await;
+        let counted = || bytes(&kernel_figures(&relay, "publish", "tcp_info"), "bytes_in");
+        assert_follows("publisher after the loaders", counted, || way.to_relay());
+        encoder.peer.close().await.expect("closes");
+    });
+    let (received, _) = wait_for_closed(&relay, 2.0);
+    assert!(received.abs_diff(way.to_relay()) <= 2, "{received} of {}", way.to_relay());
+}
+
+#[test]
+fn accounting_takes_three_capabilities_and_reading_it_takes_none() {
+    const LOADER: [&str; 4] =
+        ["--bounding-set", "-all,+bpf,+net_admin,+perfmon", "--inh-caps", "-all"];
+    const NOBODY: [&str; 9] = [
+        "--reuid",
+        "65534",
+        "--regid",
+        "0",
+        "--clear-groups",
+        "--bounding-set",
+        "-all",
+        "--inh-caps",
+        "-all",
+    ];
+    let _machine = machine::shared();
+    let Some(place) = PinPlace::new() else { return };
+    let settings = place.settings();
+    place.open();
+    let mut loader = Loader::start_by(&settings, "setpriv", &LOADER);
+    let relay = settings.start_by("setpriv", &NOBODY);
+    attached(&relay, 1.0);
+    let way = Meter::new(relay.address());
+    block_on(async {
+        let mut encoder = Encoder::start(&way.url("cam1"), 1).await;
+        encoder.send(100).await;
+        let counted = || bytes(&kernel_figures(&relay, "publish", "ebpf"), "bytes_in");
+        assert_follows("publisher", counted, || way.to_relay());
+        encoder.peer.close().await.expect("closes");
+    });
+    loader.stop();
+}
+
+#[test]
+fn accounting_without_a_loader_counts_the_same() {
+    let _machine = machine::shared();
+    let settings = Settings::new().accounting("pin_dir = \"/nowhere/edgerelay\"");
+    let relay = settings.start();
+    let way = Meter::new(relay.address());
+    block_on(async {
+        let mut encoder = Encoder::start(&way.url("cam1"), 1).await;
+        encoder.send(100).await;
+        let counted = || bytes(&kernel_figures(&relay, "publish", "tcp_info"), "bytes_in");
+        assert_follows("publisher", counted, || way.to_relay());
+        encoder.peer.close().await.expect("closes");
+    });
+    let (received, sent) = wait_for_closed(&relay, 1.0);
+    assert!(received.abs_diff(way.to_relay()) <= 1, "{received} of {}", way.to_relay());
+    assert!(sent <= way.from_relay() + 1, "{sent} of {}", way.from_relay());
+    assert_eq!(relay.metric("edgerelay_ebpf_attached", &[]), 0.0);
+    let warnings = relay.log().matches("sockets are asked instead").count();
+    assert_eq!(warnings, 1, "it says so once, and why");
+}

@@ -1,0 +1,163 @@
+//! Kernel accounting for tests: a BPF file system of their own, and the loader.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::eventually::eventually;
+use super::process::{Process, code};
+use super::relay::{BINARY, Settings};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What the loader says when connections are counted.
+const COUNTING: &str = "counting connections";
+
+/// A mounted BPF file system; it goes with this value.
+pub(crate) struct PinPlace {
+    folder: TempDir,
+}
+
+impl PinPlace {
+    /// `None`, loudly, where programs may not be loaded, or the relay was built without them.
+    pub(crate) fn new() -> Option<Self> {
+        let folder = TempDir::new().expect("a temporary folder");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "bpf", "bpf"]).arg(folder.path()).stderr(Stdio::null());
+        if !mount.status().is_ok_and(|status| status.success()) {
+            return skipped("no BPF file system may be mounted here");
+        }
+        let place = Self { folder };
+        // Nobody is to be counted on this port; it is about being allowed to.
+        let mut probe = Loader::launch(&place.settings(), &[]);
+        let counting = eventually("the loader to count or to give up", LIMIT, || {
+            match probe.process.ended() {
+                Some(_) => Some(false),
+                None => probe.log().contains(COUNTING).then_some(true),
+            }
+        });
+        if counting {
+            probe.stop();
+            return Some(place);
+        }
+        let why = probe.log();
+        skipped(why.lines().last().unwrap_or("the loader gave up"))
+    }
+
+    /// The folder that the loader makes.
+    pub(crate) fn pins(&self) -> std::path::PathBuf {
+        self.folder.path().join("edgerelay")
+    }
+
+    /// Settings for a relay whose connections are counted here.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings::new().accounting(&format!("pin_dir = \"{}\"", self.pins().display()))
+    }
+
+    /// Lets everybody pass through to the pins, which only the loader's group may read.
+    pub(crate) fn open(&self) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(self.folder.path(), mode).expect("ours");
+    }
+}
+
+impl Drop for PinPlace {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.folder.path()).status();
+    }
+}
+
+fn skipped<T>(why: &str) -> Option<T> {
+    // Not by the macro, whose output the test harness keeps to itself.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: kernel accounting: {why}");
+    None
+}
+
+/// `edgerelay accounting`.
+pub(crate) struct Loader {
+    process: Process,
+    _folder: TempDir,
+}
+
+impl Loader {
+    /// Starts it for a relay of these settings, and waits until it counts.
+    #[track_caller]
+    pub(crate) fn start(settings: &Settings) -> Self {
+        Self::start_with(settings, &[])
+    }
+
+    /// As [`Self::start`], with more arguments.
+    #[track_caller]
+    pub(crate) fn start_with(settings: &Settings, arguments: &[&str]) -> Self {
+        Self::launch(settings, arguments).counting()
+    }
+
+    /// As [`Self::start`], by way of `program`, which takes the command after its own arguments.
+    #[track_caller]
+    pub(crate) fn start_by(settings: &Settings, program: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(BINARY);
+        Self::run(command, settings, &[]).counting()
+    }
+
+    fn launch(settings: &Settings, arguments: &[&str]) -> Self {
+        Self::run(Command::new(BINARY), settings, arguments)
+    }
+
+    fn run(mut command: Command, settings: &Settings, arguments: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let file = folder.path().join("edgerelay.toml");
+        std::fs::write(&file, settings.text()).expect("write the configuration");
+        command.args(["accounting", "--config"]).arg(&file).args(arguments);
+        Self { process: Process::start(&mut command), _folder: folder }
+    }
+
+    #[track_caller]
+    fn counting(mut self) -> Self {
+        eventually("the loader to count", LIMIT, || {
+            assert!(self.process.ended().is_none(), "the loader ended: {}", self.log());
+            self.log().contains(COUNTING).then_some(())
+        });
+        self
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.stderr() + &self.process.stdout()
+    }
+
+    /// Tells it to stop, and waits for that.
+    #[track_caller]
+    pub(crate) fn stop(&mut self) {
+        self.process.signal(Signal::TERM);
+        self.process.succeed(LIMIT);
+    }
+
+    /// Kills it, so that it can tidy nothing up.
+    #[track_caller]
+    pub(crate) fn kill(&mut self) {
+        self.process.signal(Signal::KILL);
+        assert_eq!(code(self.process.wait(LIMIT)), -9);
+    }
+
+    /// Waits for it to end by itself, and well.
+    #[track_caller]
+    pub(crate) fn succeed(&mut self) {
+        self.process.succeed(LIMIT);
+    }
+}
+
+/// What lies in a folder of pins, in order.
+pub(crate) fn pinned(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
