@@ -12,9 +12,10 @@ use crate::support::kernel::{Loader, PinPlace, pinned};
 use crate::support::machine;
 use crate::support::media::Clip;
 use crate::support::meter::Meter;
+use crate::support::namespace::mounts;
 use crate::support::relay::{Relay, Settings};
 use crate::support::rtmp::block_on;
-use crate::support::scripted::Encoder;
+use crate::support::scripted::{Encoder, Viewer};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -94,12 +95,12 @@ fn ffmpeg_is_counted(span: Duration) {
         assert_follows(
             "publisher, in",
             || bytes(&kernel_figures(&relay, "publish", "ebpf"), "bytes_in"),
-            || publisher_way.to_relay(),
+            || publisher_way.bytes_in(),
         );
         assert_follows(
             "player, out",
             || bytes(&kernel_figures(&relay, "play", "ebpf"), "bytes_out"),
-            || player_way.from_relay(),
+            || player_way.bytes_out(),
         );
         looks += 1;
         player.wait_for_frames(player.frames().count() + 30, LIMIT);
@@ -109,8 +110,8 @@ fn ffmpeg_is_counted(span: Duration) {
     publisher.stop(LIMIT);
     drop(player);
     let (received, sent) = wait_for_closed(&relay, 2.0);
-    let to_relay = publisher_way.to_relay() + player_way.to_relay();
-    let from_relay = publisher_way.from_relay() + player_way.from_relay();
+    let to_relay = publisher_way.bytes_in() + player_way.bytes_in();
+    let from_relay = publisher_way.bytes_out() + player_way.bytes_out();
     println!("over: {received} of {to_relay} bytes received, {sent} of {from_relay} bytes sent");
     // Two connections: a FIN of each may be counted, and what nobody read any more.
     assert!(received.abs_diff(to_relay) <= 2, "{received} received, {to_relay} handed over");
@@ -145,18 +146,18 @@ fn accounting_of_a_publisher_that_only_sends_is_fresh() {
         for _ in 0..3 {
             encoder.send(200).await;
             let counted = || bytes(&kernel_figures(&relay, "publish", "ebpf"), "bytes_in");
-            assert_follows("publisher that only sends", counted, || way.to_relay());
+            assert_follows("publisher that only sends", counted, || way.bytes_in());
         }
         // Nothing is sent any more: soon not a byte may be missing.
         eventually("every byte", LIMIT, || {
             let counted = bytes(&kernel_figures(&relay, "publish", "ebpf"), "bytes_in");
-            (counted == way.to_relay() && counted > 300_000).then_some(())
+            (counted == way.bytes_in() && counted > 300_000).then_some(())
         });
         encoder.peer.close().await.expect("closes");
     });
     let (received, sent) = wait_for_closed(&relay, 1.0);
-    assert!(received.abs_diff(way.to_relay()) <= 1, "{received} of {}", way.to_relay());
-    assert!(sent.abs_diff(way.from_relay()) <= 1, "{sent} of {}", way.from_relay());
+    assert!(received.abs_diff(way.bytes_in()) <= 1, "{received} of {}", way.bytes_in());
+    assert!(sent.abs_diff(way.bytes_out()) <= 1, "{sent} of {}", way.bytes_out());
 }
 
 #[test]
@@ -194,7 +195,7 @@ fn accounting_picks_up_connections_from_before_and_survives_its_loader() {
         encoder.send(100).await;
         // Nobody loads anything: the socket is asked.
         let counted = || bytes(&kernel_figures(&relay, "publish", "tcp_info"), "bytes_in");
-        assert_follows("publisher before the loader", counted, || way.to_relay());
+        assert_follows("publisher before the loader", counted, || way.bytes_in());
         eventually("the log to say why", LIMIT, || {
             relay.log().contains("nothing is pinned in").then_some(())
         });
@@ -203,7 +204,7 @@ fn accounting_picks_up_connections_from_before_and_survives_its_loader() {
         attached(&relay, 1.0);
         encoder.send(100).await;
         let counted = || bytes(&kernel_figures(&relay, "publish", "ebpf"), "bytes_in");
-        assert_follows("publisher from before", counted, || way.to_relay());
+        assert_follows("publisher from before", counted, || way.bytes_in());
         // Another takes its place, and the first leaves the pins to it.
         let mut second = Loader::start(&settings);
         first.succeed();
@@ -220,7 +221,7 @@ fn accounting_picks_up_connections_from_before_and_survives_its_loader() {
         // It stops and leaves the pins: counting goes on.
         third.stop();
         encoder.send(100).await;
-        assert_follows("publisher without a loader", counted, || way.to_relay());
+        assert_follows("publisher without a loader", counted, || way.bytes_in());
         // The last one takes everything away.
         let mut fourth = Loader::start(&settings);
         assert_eq!(pinned(&place.pins()).len(), 6, "{:?}", pinned(&place.pins()));
@@ -229,11 +230,11 @@ fn accounting_picks_up_connections_from_before_and_survives_its_loader() {
         attached(&relay, 0.0);
         encoder.send(100).await;
         let counted = || bytes(&kernel_figures(&relay, "publish", "tcp_info"), "bytes_in");
-        assert_follows("publisher after the loaders", counted, || way.to_relay());
+        assert_follows("publisher after the loaders", counted, || way.bytes_in());
         encoder.peer.close().await.expect("closes");
     });
     let (received, _) = wait_for_closed(&relay, 2.0);
-    assert!(received.abs_diff(way.to_relay()) <= 2, "{received} of {}", way.to_relay());
+    assert!(received.abs_diff(way.bytes_in()) <= 2, "{received} of {}", way.bytes_in());
 }
 
 #[test]
@@ -263,10 +264,50 @@ fn accounting_takes_three_capabilities_and_reading_it_takes_none() {
         let mut encoder = Encoder::start(&way.url("cam1"), 1).await;
         encoder.send(100).await;
         let counted = || bytes(&kernel_figures(&relay, "publish", "ebpf"), "bytes_in");
-        assert_follows("publisher", counted, || way.to_relay());
+        assert_follows("publisher", counted, || way.bytes_in());
         encoder.peer.close().await.expect("closes");
     });
     loader.stop();
+}
+
+#[test]
+fn accounting_goes_without_the_kernels_description_of_its_types() {
+    let _machine = machine::shared();
+    let Some(place) = PinPlace::new() else { return };
+    let Some(namespaces) = mounts() else { return };
+    let settings = place.settings();
+    let loader = Loader::start_without_types(&settings, namespaces);
+    assert!(loader.log().contains("when they measure a round trip"), "{}", loader.log());
+    let relay = settings.start();
+    attached(&relay, 1.0);
+    let way = Meter::new(relay.address());
+    block_on(async {
+        let mut encoder = Encoder::start(&way.url("cam1"), 1).await;
+        let viewer_way = Meter::new(relay.address());
+        let mut viewer = Viewer::start(&viewer_way.url("cam1")).await;
+        // Whoever is sent something measures round trips, and the programs see it then. Whoever only
+        // sends is seen by asking the socket.
+        let started = Instant::now();
+        loop {
+            encoder.send(50).await;
+            viewer.watch_until(1, encoder.source.made() - 1).await;
+            let clients: Value =
+                serde_json::from_str(&relay.ask("/api/v1/clients").body).expect("JSON");
+            let clients = clients["clients"].as_array().expect("a list").iter();
+            if clients.filter(|it| it["role"] == "play").any(|it| it["kernel"]["source"] == "ebpf")
+            {
+                break;
+            }
+            assert!(started.elapsed() < LIMIT, "the programs see who is sent something");
+        }
+        let counted = || bytes(&kernel_figures(&relay, "publish", "tcp_info"), "bytes_in");
+        assert_follows("publisher that only sends", counted, || way.bytes_in());
+        viewer.peer.close().await.expect("closes");
+        encoder.peer.close().await.expect("closes");
+    });
+    let (received, _) = wait_for_closed(&relay, 2.0);
+    println!("{received} received, {} handed over by the publisher", way.bytes_in());
+    assert!(received >= way.bytes_in());
 }
 
 #[test]
@@ -279,12 +320,12 @@ fn accounting_without_a_loader_counts_the_same() {
         let mut encoder = Encoder::start(&way.url("cam1"), 1).await;
         encoder.send(100).await;
         let counted = || bytes(&kernel_figures(&relay, "publish", "tcp_info"), "bytes_in");
-        assert_follows("publisher", counted, || way.to_relay());
+        assert_follows("publisher", counted, || way.bytes_in());
         encoder.peer.close().await.expect("closes");
     });
     let (received, sent) = wait_for_closed(&relay, 1.0);
-    assert!(received.abs_diff(way.to_relay()) <= 1, "{received} of {}", way.to_relay());
-    assert!(sent <= way.from_relay() + 1, "{sent} of {}", way.from_relay());
+    assert!(received.abs_diff(way.bytes_in()) <= 1, "{received} of {}", way.bytes_in());
+    assert!(sent <= way.bytes_out() + 1, "{sent} of {}", way.bytes_out());
     assert_eq!(relay.metric("edgerelay_ebpf_attached", &[]), 0.0);
     let warnings = relay.log().matches("sockets are asked instead").count();
     assert_eq!(warnings, 1, "it says so once, and why");

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::eventually::eventually;
+use super::namespace::{Namespaces, program_with_file};
 use super::process::{Process, code};
 use super::relay::{BINARY, Settings};
 
@@ -103,6 +104,17 @@ impl Loader {
         let mut command = Command::new(program);
         command.args(arguments).arg(BINARY);
         Self::run(command, settings, &[]).counting()
+    }
+
+    /// As [`Self::start`], on a kernel that does not describe its types. Needs leave to make mount
+    /// namespaces.
+    #[track_caller]
+    pub(crate) fn start_without_types(settings: &Settings, namespaces: Namespaces) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let nothing = folder.path().join("nothing");
+        std::fs::write(&nothing, "").expect("write a file");
+        let types = "/sys/kernel/btf/vmlinux";
+        Self::run(program_with_file(namespaces, &nothing, types, BINARY), settings, &[]).counting()
     }
 
     fn launch(settings: &Settings, arguments: &[&str]) -> Self {

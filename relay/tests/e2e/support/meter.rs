@@ -53,12 +53,12 @@ impl Meter {
     }
 
     /// Bytes that were handed to the relay's socket so far.
-    pub(crate) fn to_relay(&self) -> u64 {
+    pub(crate) fn bytes_in(&self) -> u64 {
         self.passed.to_relay.load(Ordering::SeqCst)
     }
 
     /// Bytes that were read from the relay's socket so far.
-    pub(crate) fn from_relay(&self) -> u64 {
+    pub(crate) fn bytes_out(&self) -> u64 {
         self.passed.from_relay.load(Ordering::SeqCst)
     }
 }
