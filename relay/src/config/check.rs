@@ -26,6 +26,7 @@ pub(super) fn check(
     for (index, app) in config.apps.iter().enumerate() {
         checker.check_app(&format!("app[{index}]"), app);
     }
+    checker.check_workers(config);
     if checker.sound(&["rtmp.listen"]) {
         for found in loops::find(config, node) {
             checker.report(&found.path, found.what, loops::EXPECTED);
@@ -33,13 +34,13 @@ pub(super) fn check(
     }
 }
 
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     positions: &'a Positions,
     errors: &'a mut ConfigErrors,
 }
 
 impl Checker<'_> {
-    fn report(&mut self, path: &str, what: String, expected: impl Into<String>) {
+    pub(super) fn report(&mut self, path: &str, what: String, expected: impl Into<String>) {
         if self.errors.concern(path) {
             return;
         }
@@ -52,7 +53,7 @@ impl Checker<'_> {
     }
 
     /// Whether all of `paths` hold what was written.
-    fn sound(&self, paths: &[&str]) -> bool {
+    pub(super) fn sound(&self, paths: &[&str]) -> bool {
         !paths.iter().any(|path| self.errors.concern(path))
     }
 
@@ -88,6 +89,11 @@ impl Checker<'_> {
 
     fn is_written(&self, path: &str) -> bool {
         self.positions.of(path).line > 0
+    }
+
+    /// Whether `path` itself was written, not just a table around it.
+    pub(super) fn is_set(&self, path: &str) -> bool {
+        self.positions.is_set(path)
     }
 
     fn place(&self, path: &str) -> Origin {
@@ -151,7 +157,7 @@ impl Checker<'_> {
 
     /// Reports that one setting, a key and its value, is not less than another, at the one that
     /// was written.
-    fn report_order(&mut self, smaller: (&str, &str), larger: (&str, &str)) {
+    pub(super) fn report_order(&mut self, smaller: (&str, &str), larger: (&str, &str)) {
         if !self.sound(&[smaller.0, larger.0]) {
             return;
         }
@@ -167,7 +173,7 @@ impl Checker<'_> {
 }
 
 /// Whether both cannot be listened on. `[::]` takes IPv6 alone, so it leaves IPv4 to others.
-fn clash(left: SocketAddr, right: SocketAddr) -> bool {
+pub(super) fn clash(left: SocketAddr, right: SocketAddr) -> bool {
     left.port() == right.port()
         && left.port() != 0
         && left.is_ipv4() == right.is_ipv4()

@@ -153,7 +153,11 @@ impl Codec<Duration> for Period {
     }
 }
 
-fn or_zero(meaning: Option<&str>, zero: impl std::fmt::Display, range: String) -> String {
+pub(super) fn or_zero(
+    meaning: Option<&str>,
+    zero: impl std::fmt::Display,
+    range: String,
+) -> String {
     match meaning {
         Some(meaning) => format!("{range}, or {zero} ({meaning})"),
         None => range,
@@ -265,7 +269,7 @@ impl Text {
     };
 }
 
-fn is_name_char(c: char) -> bool {
+pub(super) fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
 }
 

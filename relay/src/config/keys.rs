@@ -12,6 +12,7 @@ use super::settings::{
     AccountingConfig, AppConfig, Config, HttpConfig, LogConfig, LogFormat, NodeConfig,
     OnDuplicatePublish, PushConfig, Role, RtmpConfig, ZeroCopySetting,
 };
+use super::worker_keys::visit_workers;
 
 /// Meets every key of a configuration, in the order of the file.
 pub(super) trait Visitor {
@@ -32,12 +33,13 @@ pub(super) trait Visitor {
 
 /// Meets every key.
 pub(super) fn visit_config<V: Visitor>(config: &mut Config, visitor: &mut V) {
-    let Config { node, rtmp, http, accounting, log, apps } = config;
+    let Config { node, rtmp, http, accounting, log, workers, apps } = config;
     visitor.table("node", node, visit_node);
     visitor.table("rtmp", rtmp, visit_rtmp);
     visitor.table("http", http, visit_http);
     visitor.table("accounting", accounting, visit_accounting);
     visitor.table("log", log, visit_log);
+    visitor.table("workers", workers, visit_workers);
     visitor.tables("app", apps, visit_app);
 }
 
@@ -166,11 +168,11 @@ const LOG_FORMAT: Choice<LogFormat> = Choice(&[
 const ON_DUPLICATE_PUBLISH: Choice<OnDuplicatePublish> =
     Choice(&[("replace", OnDuplicatePublish::Replace), ("refuse", OnDuplicatePublish::Refuse)]);
 
-const fn size(bounds: (u64, u64)) -> Size {
+pub(super) const fn size(bounds: (u64, u64)) -> Size {
     Size { bounds, zero: None }
 }
 
-const fn always(bounds: (std::time::Duration, std::time::Duration)) -> Period {
+pub(super) const fn always(bounds: (std::time::Duration, std::time::Duration)) -> Period {
     Period { bounds, zero: None }
 }
 

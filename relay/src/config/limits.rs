@@ -26,6 +26,26 @@ pub(super) const APP_NAME_BYTES_MAX: usize = 128;
 pub(super) const NODE_NAME_BYTES_MAX: usize = 64;
 /// A URL template.
 pub(super) const URL_BYTES_MAX: usize = 2048;
+/// Workers of one node: each has a port, and the API lists all of them.
+pub(super) const WORKERS_MAX: u64 = 256;
+/// A systemd unit's name: 256 in all, with `@N.service` behind.
+pub(super) const UNIT_NAME_BYTES_MAX: usize = 200;
+/// Arguments of a worker's command.
+pub(super) const ARGUMENTS_MAX: usize = 256;
+/// One argument of a worker's command: room for a filter graph.
+pub(super) const ARGUMENT_BYTES_MAX: usize = 16 << 10;
+/// Retries of a stream: beyond, the pauses alone are minutes.
+pub(super) const RETRIES_MAX: u64 = 100;
+/// Streams of one worker, and what a threshold may count.
+pub(super) const STREAMS_MAX: u64 = 10_000;
+/// Hundredths of a processor: as many processors as a node may have shards.
+pub(super) const CPU_PERCENT_MAX: u64 = 100 * SHARDS_MAX;
+/// Memory of a worker or of a stream.
+pub(super) const MEMORY: (u64, u64) = (1 << 20, 16 << 40);
+/// Bits a second, of a worker, a stream or a threshold.
+pub(super) const BITRATE: (u64, u64) = (1_000, 1_000_000_000_000);
+/// Streams that wait for each ready worker, in hundredths.
+pub(super) const QUEUE_PERCENT_MAX: u64 = 100_000;
 /// Shards: shard numbers take the upper 16 bits of a connection id, and no node has more cores.
 pub(super) const SHARDS_MAX: u64 = 1024;
 /// Chunk size: RTMP 1.0 §5.4.1 wants at least 128 on this side, and a message has 24 bits of
@@ -65,3 +85,15 @@ pub(super) const LOG_DURATION: (Duration, Duration) = (SECOND, Duration::from_se
 pub(super) const LAG: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(600));
 /// Time a stuck subscriber is kept.
 pub(super) const DISCONNECT_AFTER: (Duration, Duration) = (SECOND, HOUR);
+/// Time for a worker to start, or to stop.
+pub(super) const WORKER_TURN: (Duration, Duration) = (SECOND, Duration::from_secs(600));
+/// Time without progress. Below a second, an ordinary group of pictures may bring none.
+pub(super) const STALL_TIMEOUT: (Duration, Duration) = (SECOND, Duration::from_secs(600));
+/// Pauses between retries.
+pub(super) const RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(10), HOUR);
+/// Time that wins retries back.
+pub(super) const RETRY_RESET: (Duration, Duration) = (SECOND, Duration::from_secs(86_400));
+/// Time between two looks of the scaler.
+pub(super) const POLL: (Duration, Duration) = (Duration::from_millis(100), HOUR);
+/// Time before scaling in.
+pub(super) const COOLDOWN: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(86_400));

@@ -10,13 +10,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check::check;
-use super::codec::{Codec as _, UrlTemplate};
+use super::codec::{Codec as _, Wrong};
 use super::fault::{ConfigError, ConfigErrors, Origin};
 use super::limits::{DROP_INS_MAX, FILE_BYTES_MAX};
 use super::loops::Node;
 use super::reader::{self, Positions};
 use super::settings::{Config, PushConfig, Role};
 use super::value::{Table, merge, nest, parse_file, parse_untyped};
+use super::worker_codec::PushBase;
+use super::workers::PipelineKind;
 
 const ENVIRONMENT_PREFIX: &str = "EDGERELAY_";
 /// Separates section from key. Names without it are not ours: an orchestrator that calls the
@@ -24,8 +26,10 @@ const ENVIRONMENT_PREFIX: &str = "EDGERELAY_";
 const ENVIRONMENT_SEPARATOR: &str = "__";
 /// A worker's upstream, as its predecessors called it.
 const PUSH_URL_VARIABLE: &str = "RTMP_PUSH_URL";
-/// The application that [`PUSH_URL_VARIABLE`] is added to.
-const PUSH_URL_APP: &str = "live";
+/// The key of a worker's upstream, which wins over [`PUSH_URL_VARIABLE`].
+const PUSH_URL_KEY: &str = "workers.pipeline.push_url";
+/// The applications in which a worker gets streams: as everybody does, and from other nodes.
+const WORKER_APPS: [&str; 2] = ["live", "worker"];
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug, Default)]
@@ -199,7 +203,8 @@ fn drop_ins(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A worker pushes what it gets to the address in [`PUSH_URL_VARIABLE`].
+/// Takes [`PUSH_URL_VARIABLE`] where no key says otherwise, and lets a node that is a worker push
+/// there what it gets.
 fn add_push_url(
     config: &mut Config,
     options: &LoadOptions,
@@ -208,33 +213,68 @@ fn add_push_url(
     warnings: &mut Vec<String>,
 ) {
     let variable = options.environment.iter().find(|(name, _)| name == PUSH_URL_VARIABLE);
-    let Some((_, base)) = variable.filter(|(_, base)| !base.is_empty()) else { return };
-    if config.node.role != Role::Worker {
-        warnings.push(format!("{PUSH_URL_VARIABLE} has no effect unless node.role is \"worker\""));
-        return;
+    if let Some((_, base)) = variable.filter(|(_, base)| !base.is_empty()) {
+        let is_worker = config.node.role == Role::Worker;
+        if !is_worker && !config.workers.backend.is_on() {
+            warnings.push(format!(
+                "{PUSH_URL_VARIABLE} has no effect unless node.role is \"worker\" or \
+                 workers.backend is set"
+            ));
+        } else if !positions.is_set(PUSH_URL_KEY) {
+            take_push_url(config, base, positions, errors);
+        }
     }
+    let pipeline = &config.workers.pipeline;
+    if let Some(url) = pipeline.push_template()
+        && config.node.role == Role::Worker
+        && pipeline.kind == PipelineKind::Passthrough
+    {
+        push_worker_streams(config, &url, positions, errors);
+    }
+}
+
+fn take_push_url(
+    config: &mut Config,
+    base: &str,
+    positions: &mut Positions,
+    errors: &mut ConfigErrors,
+) {
     let origin = Origin { file: PUSH_URL_VARIABLE.into(), line: 1, column: 1 };
-    let mut refuse = |what: String, expected: String| {
-        let (origin, key) = (origin.clone(), String::new());
-        errors.push(ConfigError { origin, key, what, expected });
-    };
-    let (path, arguments) = base.split_once('?').unwrap_or((base, ""));
-    let mark = if arguments.is_empty() { "" } else { "?" };
-    let url = format!("{}/{{name}}{mark}{arguments}", path.trim_end_matches('/'));
-    let value = parse_untyped(&origin.file, &url);
-    if let Err(wrongs) = UrlTemplate.read(&value) {
-        wrongs.into_iter().for_each(|wrong| {
-            refuse(wrong.what, "rtmp://HOST[:PORT]/APP, to which /{name} is added".to_owned());
-        });
-        return;
+    match PushBase.read(&parse_untyped(&origin.file, base)) {
+        Ok(base) => {
+            config.workers.pipeline.push_url = base;
+            positions.insert(PUSH_URL_KEY.to_owned(), origin);
+        }
+        Err(wrongs) => {
+            for Wrong { what, expected, .. } in wrongs {
+                let (origin, key) = (origin.clone(), String::new());
+                errors.push(ConfigError { origin, key, what, expected });
+            }
+        }
     }
-    let app = config.apps.iter_mut().enumerate().find(|(_, app)| app.name == PUSH_URL_APP);
-    let Some((index, app)) = app else {
-        return refuse(
-            format!("there is no application {PUSH_URL_APP:?} to push from"),
-            format!("an [[app]] of that name, or no {PUSH_URL_VARIABLE}"),
-        );
-    };
-    positions.insert(format!("app[{index}].push[{}].url", app.push.len()), origin.clone());
-    app.push.push(PushConfig { url });
+}
+
+fn push_worker_streams(
+    config: &mut Config,
+    url: &str,
+    positions: &mut Positions,
+    errors: &mut ConfigErrors,
+) {
+    let origin = positions.of(PUSH_URL_KEY);
+    let mut found = false;
+    for (index, app) in config.apps.iter_mut().enumerate() {
+        if WORKER_APPS.contains(&app.name.as_str()) {
+            found = true;
+            positions.insert(format!("app[{index}].push[{}].url", app.push.len()), origin.clone());
+            app.push.push(PushConfig { url: url.to_owned() });
+        }
+    }
+    if !found {
+        errors.push(ConfigError {
+            origin,
+            key: String::new(),
+            what: "there is no application \"live\" or \"worker\" to push from".to_owned(),
+            expected: "an [[app]] of that name, or no upstream".to_owned(),
+        });
+    }
 }

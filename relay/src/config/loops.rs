@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use super::settings::Config;
 use super::url::{Host, Target};
 
+/// Where our workers push to.
+const PUSH_BASE: &str = "workers.pipeline.push_url";
 /// What a URL that loops should have been.
 pub(super) const EXPECTED: &str = "another host, port or application";
 
@@ -26,30 +28,57 @@ pub(super) struct Loop {
 
 /// Every push and every origin that is part of a loop.
 pub(super) fn find(config: &Config, node: &Node<'_>) -> Vec<Loop> {
-    let pushes = config.apps.iter().map(|app| app.push.iter().map(|push| push.url.as_str()));
-    let pushes = Graph::new(config, node, pushes);
-    let origins = config.apps.iter().map(|app| app.origin.iter().map(String::as_str));
-    let origins = Graph::new(config, node, origins);
+    let pushes = Graph::new(config, node, pushes(config));
+    let origins = Graph::new(config, node, origins(config));
     let mut found = Vec::new();
-    for (from, index, to) in pushes.looping() {
+    for Edge { from, path, to } in pushes.looping() {
         let what = if from == to {
             "pushes back into the same application of this node: a loop".to_owned()
         } else {
-            let name = app_name(config, to);
+            let name = app_name(config, *to);
             format!("pushes into application {name:?} of this node, which pushes back: a loop")
         };
-        found.push(Loop { path: format!("app[{from}].push[{index}].url"), what });
+        found.push(Loop { path: path.clone(), what });
     }
-    for (from, index, to) in origins.looping() {
+    for Edge { from, path, to } in origins.looping() {
         let what = if from == to {
             "pulls from the same application of this node: a loop".to_owned()
         } else {
-            let name = app_name(config, to);
+            let name = app_name(config, *to);
             format!("pulls from application {name:?} of this node, which pulls back: a loop")
         };
-        found.push(Loop { path: format!("app[{from}].origin[{index}]"), what });
+        found.push(Loop { path: path.clone(), what });
     }
     found
+}
+
+/// A URL as it was written: the application it belongs to, its key, itself.
+type Written = (usize, String, String);
+
+/// What streams are pushed to, by us or by our workers.
+fn pushes(config: &Config) -> Vec<Written> {
+    let mut written = Vec::new();
+    let workers = &config.workers;
+    let worked_on = workers.pipeline.push_template().filter(|_| workers.backend.is_on());
+    for (from, app) in config.apps.iter().enumerate() {
+        for (index, push) in app.push.iter().enumerate() {
+            written.push((from, format!("app[{from}].push[{index}].url"), push.url.clone()));
+        }
+        if let Some(template) = worked_on.as_ref().filter(|_| workers.apps.contains(&app.name)) {
+            written.push((from, PUSH_BASE.to_owned(), template.clone()));
+        }
+    }
+    written
+}
+
+fn origins(config: &Config) -> Vec<Written> {
+    let mut written = Vec::new();
+    for (from, app) in config.apps.iter().enumerate() {
+        for (index, origin) in app.origin.iter().enumerate() {
+            written.push((from, format!("app[{from}].origin[{index}]"), origin.clone()));
+        }
+    }
+    written
 }
 
 fn app_name(config: &Config, index: usize) -> &str {
@@ -59,32 +88,32 @@ fn app_name(config: &Config, index: usize) -> &str {
 /// Which application leads to which. All streams of an application are pushed, whatever they are
 /// called, so a push that changes the name loops as well: each round under a new name.
 struct Graph {
-    /// From, the URL's index there, to.
-    edges: Vec<(usize, usize, usize)>,
+    edges: Vec<Edge>,
+}
+
+/// From one application to another, by a URL whose key is `path`.
+struct Edge {
+    from: usize,
+    path: String,
+    to: usize,
 }
 
 impl Graph {
-    fn new<'a, U: Iterator<Item = &'a str>>(
-        config: &Config,
-        node: &Node<'_>,
-        urls: impl Iterator<Item = U>,
-    ) -> Self {
+    fn new(config: &Config, node: &Node<'_>, urls: Vec<Written>) -> Self {
         let mut edges = Vec::new();
-        for (from, urls) in urls.enumerate() {
-            for (index, url) in urls.enumerate() {
-                let Ok(target) = Target::parse(url) else { continue };
-                if is_self(config, node, &target)
-                    && let Some(to) = app_of(config, from, &target)
-                {
-                    edges.push((from, index, to));
-                }
+        for (from, path, url) in urls {
+            let Ok(target) = Target::parse(&url) else { continue };
+            if is_self(config, node, &target)
+                && let Some(to) = app_of(config, from, &target)
+            {
+                edges.push(Edge { from, path, to });
             }
         }
         Self { edges }
     }
 
-    fn looping(&self) -> impl Iterator<Item = (usize, usize, usize)> {
-        self.edges.iter().copied().filter(|(from, _, to)| self.leads(*to, *from))
+    fn looping(&self) -> impl Iterator<Item = &Edge> {
+        self.edges.iter().filter(|edge| self.leads(edge.to, edge.from))
     }
 
     fn leads(&self, start: usize, end: usize) -> bool {
@@ -94,7 +123,7 @@ impl Graph {
             if at == end {
                 return true;
             }
-            for (from, _, to) in &self.edges {
+            for Edge { from, to, .. } in &self.edges {
                 if *from == at && !seen.contains(to) {
                     seen.push(*to);
                 }

@@ -6,6 +6,7 @@
 
 mod check;
 mod codec;
+mod command;
 mod fault;
 mod host;
 mod keys;
@@ -18,8 +19,13 @@ mod settings;
 mod unit;
 mod url;
 mod value;
+mod worker_check;
+mod worker_codec;
+mod worker_keys;
+mod workers;
 mod writer;
 
+pub use command::{CommandValues, expand_argument};
 pub use fault::{ConfigError, ConfigErrors, Origin};
 pub use host::{host_name, local_addresses};
 pub use load::{LoadOptions, Loaded, Override, load};
@@ -28,6 +34,10 @@ pub use settings::{
     OnDuplicatePublish, PushConfig, Role, RtmpConfig, ZeroCopySetting,
 };
 pub use url::{expand_url, redact_url};
+pub use workers::{
+    BitRate, CapacityConfig, PipelineConfig, PipelineKind, Resources, ScalingConfig, ScalingPolicy,
+    WorkerBackend, WorkersConfig,
+};
 pub use writer::Secrets;
 
 #[cfg(test)]

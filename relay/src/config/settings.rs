@@ -6,6 +6,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use super::workers::WorkersConfig;
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
@@ -22,6 +24,8 @@ pub struct Config {
     pub accounting: AccountingConfig,
     /// Logging: `[log]`.
     pub log: LogConfig,
+    /// The workers: `[workers]`.
+    pub workers: WorkersConfig,
     /// The applications: `[[app]]`, at least one, names differ.
     pub apps: Vec<AppConfig>,
 }
@@ -34,6 +38,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             accounting: AccountingConfig::default(),
             log: LogConfig::default(),
+            workers: WorkersConfig::default(),
             apps: vec![AppConfig { name: "live".to_owned(), ..AppConfig::default() }],
         }
     }

@@ -3,6 +3,7 @@
 mod documents;
 mod layers;
 mod loops;
+mod workers;
 mod wrong;
 
 use std::fs;

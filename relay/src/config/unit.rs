@@ -1,4 +1,4 @@
-//! Durations and sizes as text: `30s`, `8MiB`.
+//! Durations, sizes and rates as text: `30s`, `8MiB`, `20Mbit`.
 
 use std::time::Duration;
 
@@ -15,6 +15,10 @@ const SIZE_UNITS: [(&str, u64); 7] = [
     ("B", 1),
 ];
 
+/// Bits, of a rate. Spelt out, so that nobody takes them for bytes.
+const RATE_UNITS: [(&str, u64); 4] =
+    [("Gbit", 1_000_000_000), ("Mbit", 1_000_000), ("kbit", 1_000), ("bit", 1)];
+
 /// A whole number and a unit: `500ms`, `30s`, `2m`, `1h`.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     parse(text, &DURATION_UNITS).map(Duration::from_millis)
@@ -23,6 +27,11 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
 /// A whole number and a unit: `512KiB`, `8MiB`, `64KB`, `128B`.
 pub(super) fn parse_size(text: &str) -> Option<u64> {
     parse(text, &SIZE_UNITS)
+}
+
+/// A whole number of bits and a unit: `800kbit`, `20Mbit`.
+pub(super) fn parse_rate(text: &str) -> Option<u64> {
+    parse(text, &RATE_UNITS)
 }
 
 /// The shortest text that parses back to `duration`, which is whole milliseconds.
@@ -34,6 +43,11 @@ pub(super) fn render_duration(duration: Duration) -> String {
 /// The shortest text that parses back to `bytes`.
 pub(super) fn render_size(bytes: u64) -> String {
     if bytes == 0 { "0B".to_owned() } else { render(bytes, &SIZE_UNITS) }
+}
+
+/// The shortest text that parses back to `bits`.
+pub(super) fn render_rate(bits: u64) -> String {
+    if bits == 0 { "0bit".to_owned() } else { render(bits, &RATE_UNITS) }
 }
 
 fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -74,6 +88,18 @@ mod tests {
         assert_eq!(parse_size("128B"), Some(128));
         for wrong in ["", "8", "8M", "8mib", "8 MiB", "99999999999GiB", "MiB"] {
             assert_eq!(parse_size(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn rates_are_bits_and_say_so() {
+        assert_eq!(parse_rate("800kbit"), Some(800_000));
+        assert_eq!(parse_rate("20Mbit"), Some(20_000_000));
+        for wrong in ["", "8", "8M", "8MB", "8Mb", "8 Mbit", "8Kbit", "8mbit"] {
+            assert_eq!(parse_rate(wrong), None, "{wrong:?}");
+        }
+        for bits in [0, 1, 1_500, 2_000_000, 3_000_000_000] {
+            assert_eq!(parse_rate(&render_rate(bits)), Some(bits));
         }
     }
 

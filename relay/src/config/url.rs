@@ -30,6 +30,13 @@ pub fn expand_url(template: &str, stream: &StreamKey) -> String {
     url
 }
 
+/// The template that puts a stream's name behind `base`, before its arguments.
+pub(super) fn with_name(base: &str) -> String {
+    let (path, arguments) = base.split_once('?').unwrap_or((base, ""));
+    let mark = if arguments.is_empty() { "" } else { "?" };
+    format!("{}/{{name}}{mark}{arguments}", path.trim_end_matches('/'))
+}
+
 /// The template without what may be secret: path segments behind the application, and the values
 /// of arguments. Placeholders stay.
 #[must_use]
@@ -126,7 +133,8 @@ impl Target {
     }
 }
 
-fn parse_authority(authority: &str) -> Result<(Host, u16), String> {
+/// A host and its port, where [`PORT_DEFAULT`] stands for one that is not written.
+pub(super) fn parse_authority(authority: &str) -> Result<(Host, u16), String> {
     if authority.contains('@') {
         return Err("holds a user name or password before the host".to_owned());
     }

@@ -28,6 +28,11 @@ impl Config {
                     *url = redact_url(url);
                 }
             }
+            let pipeline = &mut config.workers.pipeline;
+            pipeline.push_url = redact_url(&pipeline.push_url);
+            for argument in pipeline.command.iter_mut().filter(|one| one.contains("://")) {
+                *argument = redact_url(argument);
+            }
         }
         let mut writer = Writer { text: String::new(), path: Vec::new() };
         visit_config(&mut config, &mut writer);

@@ -210,13 +210,13 @@ fn a_workers_upstream_is_checked_like_a_push() {
     assert_eq!(
         refused("SECRET"),
         "RTMP_PUSH_URL:1:1: is not a URL; expected rtmp://HOST[:PORT]/APP, to which /{name} is \
-         added",
+         added, or \"\" (none)",
     );
     folder.write("edgerelay.toml", "[[app]]\nname = \"studio\"\n");
     assert_eq!(
         refused("rtmp://up.example/live"),
-        "RTMP_PUSH_URL:1:1: there is no application \"live\" to push from; expected an [[app]] of \
-         that name, or no RTMP_PUSH_URL",
+        "RTMP_PUSH_URL:1:1: there is no application \"live\" or \"worker\" to push from; expected an \
+         [[app]] of that name, or no upstream",
     );
 }
 
@@ -228,7 +228,10 @@ fn a_workers_upstream_on_another_role_is_warned_of() {
     };
     let loaded = load(&options).unwrap();
     assert!(loaded.config.apps[0].push.is_empty());
-    assert_eq!(loaded.warnings, ["RTMP_PUSH_URL has no effect unless node.role is \"worker\""]);
+    assert_eq!(
+        loaded.warnings,
+        ["RTMP_PUSH_URL has no effect unless node.role is \"worker\" or workers.backend is set"]
+    );
 }
 
 #[test]
