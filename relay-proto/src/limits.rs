@@ -61,6 +61,10 @@ pub const ARGS_BYTES_MAX: usize = 4 * 1024;
 /// Any other string of a command that is kept, such as `flashVer` and `pageUrl`.
 pub const STRING_BYTES_MAX: usize = 4 * 1024;
 
+/// A report on a stream between our own: a state and the last lines of a log. Less than an AMF0 string
+/// may hold.
+pub const REPORT_BYTES_MAX: usize = 32 * 1024;
+
 /// Message streams of one connection. Encoders and players use one.
 pub const NET_STREAMS_MAX: usize = 32;
 

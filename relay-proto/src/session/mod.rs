@@ -24,3 +24,6 @@ pub use output::SessionOutput;
 pub use request::{ConnectRequest, PlayRequest, PublishKind, PublishRequest};
 pub use server::{ServerEvent, ServerOutput, ServerSession, ServerSessionConfig};
 pub use url::{RtmpUrl, RtmpUrlError};
+
+/// The status code of a report between our own.
+const REPORT_CODE: &str = "Edgerelay.Stream.Report";

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use core::time::Duration;
 use edgerelay_proto::chunk::{CSID_AUDIO, CSID_DATA, CSID_VIDEO, encode_media};
+use edgerelay_proto::limits::REPORT_BYTES_MAX;
 use edgerelay_proto::payload::Payload;
 use edgerelay_proto::session::{
     ClientConfig, ClientEvent, ClientMode, ClientOutput, ClientSession, MediaKind, MediaMessage,
@@ -177,6 +178,21 @@ fn a_drain_reaches_the_client() {
     assert!(pair.server.request_reconnect(None, "Draining."));
     pair.run();
     assert!(matches!(pair.client_events[..], [ClientEvent::ReconnectRequest { tc_url: None, .. }]));
+}
+
+#[test]
+fn a_report_reaches_who_pushes_and_an_endless_one_is_not_said() {
+    let mut pair = Pair::new(ClientMode::Publish);
+    pair.client_events.clear();
+    pair.server.report(1, &"x".repeat(REPORT_BYTES_MAX));
+    pair.server.report(1, &"x".repeat(REPORT_BYTES_MAX + 1));
+    pair.run();
+    assert_eq!(pair.client_events, [ClientEvent::Report { text: "x".repeat(REPORT_BYTES_MAX) }]);
+    let mut player = Pair::new(ClientMode::Play);
+    player.client_events.clear();
+    player.server.report(1, "not for players");
+    player.run();
+    assert_eq!(player.client_events, []);
 }
 
 /// Half an hour before a boundary to half an hour after it, a frame every 100 ms.

@@ -33,6 +33,8 @@ fn on_event(state: &mut State, shard: &Rc<Shard>, slot: Slot, event: ClientEvent
             tracing::warn!(connection = %slot.id, code, description, "the far side refused");
             state.close(shard, slot, CloseReason::UpstreamRefused);
         }
+        // Of interest where we push to a worker of ours.
+        ClientEvent::Report { .. } => {}
         ClientEvent::Eof => state.close(shard, slot, CloseReason::StreamEnded),
         ClientEvent::ReconnectRequest { description, .. } => {
             // The configured address stays in force; the connection is made anew.

@@ -4,8 +4,9 @@ use super::{ClientEvent, ClientMode, ClientSession, Phase, transaction};
 use crate::amf0::Value;
 use crate::command::Command;
 use crate::fault::PeerFault;
-use crate::limits::STRING_BYTES_MAX;
+use crate::limits::{REPORT_BYTES_MAX, STRING_BYTES_MAX};
 use crate::message::MessageType;
+use crate::session::REPORT_CODE;
 use crate::session::request::split_args;
 
 impl ClientSession {
@@ -78,6 +79,14 @@ impl ClientSession {
                     description: self.scrubbed(field("description").unwrap_or_default()),
                 };
                 self.push_event(event)
+            }
+            (REPORT_CODE, Phase::Ready { .. }) => {
+                let text = field("description").unwrap_or_default();
+                if text.len() > REPORT_BYTES_MAX {
+                    return Err(PeerFault::TooMany("bytes of a report"));
+                }
+                let text = text.to_owned();
+                self.push_event(ClientEvent::Report { text })
             }
             // A seek or a pause that failed is not the end of a stream.
             ("NetStream.Seek.Failed" | "NetStream.Play.InsufficientBW", _) => Ok(()),

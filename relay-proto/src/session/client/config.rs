@@ -97,4 +97,9 @@ pub enum ClientEvent {
         /// Its words.
         description: String,
     },
+    /// One of our own tells how a stream that we push to it fares.
+    Report {
+        /// What its [`report`](crate::session::ServerSession::report) said.
+        text: String,
+    },
 }

@@ -5,7 +5,9 @@ use super::{Phase, ServerSession};
 use crate::amf0::Value;
 use crate::command::{Command, Status};
 use crate::fault::PeerFault;
+use crate::limits::REPORT_BYTES_MAX;
 use crate::message::MessageType;
+use crate::session::REPORT_CODE;
 use crate::session::link::event;
 use crate::time::Instant;
 
@@ -130,6 +132,17 @@ impl ServerSession {
         }
         self.link.send_command(0, &command);
         true
+    }
+
+    /// Tells one of our own how the stream that it pushes here fares, in words that both know. Others
+    /// pass over the status. Nothing is said that is longer than
+    /// [`REPORT_BYTES_MAX`](crate::limits::REPORT_BYTES_MAX).
+    pub fn report(&mut self, stream_id: u32, text: &str) {
+        if self.streams.state(stream_id) == NetStreamState::Publishing
+            && text.len() <= REPORT_BYTES_MAX
+        {
+            self.send_status(stream_id, &Status::notice(REPORT_CODE, text));
+        }
     }
 
     /// Pings the client now; it has the ping time-out to say anything.
