@@ -184,18 +184,27 @@ impl Stream {
             // Not before there is a frame: it may be video after all.
             Some(self.recent(from)).filter(|target| self.log.frame(*target).is_some())?
         };
-        self.subscribers.set_position(key, Position::At(target));
+        self.start_at(key, target);
         let subscriber = self.subscribers.get_mut(key)?;
-        subscriber.epoch = self.epoch.number;
         subscriber.stats.frames_dropped += target - skipped_from.unwrap_or(target);
         Some(target)
     }
 
-    fn lags(&self, now: Instant, cursor: u64) -> bool {
-        self.log.frame(cursor).is_some_and(|frame| {
-            self.log.bytes_appended() - frame.offset > self.limits.lag_bytes_max as u64
-                || now.saturating_since(frame.arrived) > self.limits.lag_duration_max
-        })
+    /// A waiting subscriber starts at a frame of the present publication.
+    pub(super) fn start_at(&mut self, key: SubscriberKey, target: u64) {
+        self.subscribers.set_position(key, Position::At(target));
+        if let Some(subscriber) = self.subscribers.get_mut(key) {
+            subscriber.epoch = self.epoch.number;
+        }
+    }
+
+    pub(super) fn lags(&self, now: Instant, cursor: u64) -> bool {
+        self.log.frame(cursor).is_some_and(|frame| self.lags_behind(now, frame))
+    }
+
+    pub(super) fn lags_behind(&self, now: Instant, frame: &Frame) -> bool {
+        self.log.bytes_appended() - frame.offset > self.limits.lag_bytes_max as u64
+            || now.saturating_since(frame.arrived) > self.limits.lag_duration_max
     }
 
     /// The place closest to live that a subscriber at `cursor` can go on at, unless it is there.

@@ -76,6 +76,11 @@ impl FrameLog {
         self.entries.back().copied().filter(|entry| *entry >= from)
     }
 
+    /// The oldest place to start at, at or after `from`, that `accept` takes.
+    pub(super) fn first_entry(&self, from: u64, accept: impl Fn(u64) -> bool) -> Option<u64> {
+        self.entries.iter().copied().find(|entry| *entry >= from && accept(*entry))
+    }
+
     /// Where to start without video: the oldest frame, at or after `from`, that came within
     /// `duration` before the newest and is among the newest `frames_max`.
     pub(super) fn recent(&self, from: u64, duration: Duration, frames_max: usize) -> u64 {

@@ -46,7 +46,7 @@ pub(super) struct Epoch {
     /// Sequence number of its first frame.
     pub(super) start: u64,
     /// Whether coded video has come.
-    has_video: bool,
+    pub(super) has_video: bool,
     /// Until then video is expected, for the publication before had it.
     video_expected_until: Option<Instant>,
     /// The last keyframe's sequence number.
@@ -118,6 +118,8 @@ pub struct Stream {
     meters: Meters,
     summaries: Summaries,
     created: Instant,
+    /// The first frame kept for a subscriber that is expected.
+    pub(super) held: Option<u64>,
 }
 
 impl Stream {
@@ -135,6 +137,7 @@ impl Stream {
             meters: Meters::default(),
             summaries: Summaries::default(),
             created: now,
+            held: None,
         }
     }
 
@@ -170,6 +173,7 @@ impl Stream {
         self.epoch = Epoch::new(self.epoch.number + 1, self.log.next());
         self.headers = Rc::new(HeaderSet::new(self.headers.version() + 1));
         self.log.forget_entries();
+        self.held = self.held.map(|_| self.epoch.start);
     }
 
     /// A message of the publication. O(1) amortised, however many subscribers there are.
@@ -302,9 +306,16 @@ impl Stream {
             SubscribeFrom::Configured => self.limits.gop_cache,
             SubscribeFrom::LastKeyframe => true,
             SubscribeFrom::NextKeyframe => false,
+            SubscribeFrom::Held => true,
         };
         let from = if from_last { self.epoch.start } else { self.log.next() };
-        self.subscribers.insert(now, options, from)
+        let key = self.subscribers.insert(now, options, from);
+        if options.start == SubscribeFrom::Held
+            && let Some(start) = self.held_start(now)
+        {
+            self.start_at(key, start);
+        }
+        key
     }
 
     /// The subscriber is gone, whatever is in flight to it. What it got, if it was there.
@@ -373,7 +384,8 @@ impl Stream {
         } else {
             self.recent(self.epoch.start)
         };
-        self.log.evict_before(join.min(slowest.unwrap_or(u64::MAX)));
+        let held = self.held.map_or(u64::MAX, |_| self.held_start(now).unwrap_or(u64::MAX));
+        self.log.evict_before(join.min(slowest.unwrap_or(u64::MAX)).min(held));
     }
 
     /// The subscribers to close: those that took nothing for longer than `disconnect_after`.

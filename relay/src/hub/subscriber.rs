@@ -25,6 +25,9 @@ pub enum SubscribeFrom {
     LastKeyframe,
     /// The next keyframe.
     NextKeyframe,
+    /// The first keyframe held for it, see [`Stream::hold`](super::stream::Stream::hold); the last
+    /// one without a hold.
+    Held,
 }
 
 /// What a subscriber asked for.

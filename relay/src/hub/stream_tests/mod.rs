@@ -1,5 +1,6 @@
 //! Tests of streams as a player sees them: segments are sent, decoded and compared.
 
+mod held;
 mod model;
 mod publisher;
 mod scenarios;

@@ -18,7 +18,7 @@ use crate::hub::subscriber::{SubscribeFrom, SubscriberOptions};
 use crate::id::StreamKey;
 
 /// A publication with all headers, started at 0 and now at 100.
-fn published(limits: StreamLimits) -> Stream {
+pub(super) fn published(limits: StreamLimits) -> Stream {
     let mut stream = Stream::new(limits, at(0));
     stream.on_publish(at(0));
     stream.put_all(at(0), [Metadata(1), VideoHeader(1), AudioHeader(1)]);
