@@ -15,7 +15,7 @@ use super::fault::{ConfigError, ConfigErrors, Origin};
 use super::limits::{DROP_INS_MAX, FILE_BYTES_MAX};
 use super::loops::Node;
 use super::reader::{self, Positions};
-use super::settings::{Config, PushConfig, Role};
+use super::settings::{Config, Role};
 use super::value::{Table, merge, nest, parse_file, parse_untyped};
 use super::worker_codec::PushBase;
 use super::workers::PipelineKind;
@@ -28,8 +28,6 @@ const ENVIRONMENT_SEPARATOR: &str = "__";
 const PUSH_URL_VARIABLE: &str = "RTMP_PUSH_URL";
 /// The key of a worker's upstream, which wins over [`PUSH_URL_VARIABLE`].
 const PUSH_URL_KEY: &str = "workers.pipeline.push_url";
-/// The applications in which a worker gets streams: as everybody does, and from other nodes.
-const WORKER_APPS: [&str; 2] = ["live", "worker"];
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug, Default)]
@@ -261,15 +259,11 @@ fn push_worker_streams(
     errors: &mut ConfigErrors,
 ) {
     let origin = positions.of(PUSH_URL_KEY);
-    let mut found = false;
-    for (index, app) in config.apps.iter_mut().enumerate() {
-        if WORKER_APPS.contains(&app.name.as_str()) {
-            found = true;
-            positions.insert(format!("app[{index}].push[{}].url", app.push.len()), origin.clone());
-            app.push.push(PushConfig { url: url.to_owned() });
-        }
+    let added = config.push_worker_streams(url);
+    for (app, push) in &added {
+        positions.insert(format!("app[{app}].push[{push}].url"), origin.clone());
     }
-    if !found {
+    if added.is_empty() {
         errors.push(ConfigError {
             origin,
             key: String::new(),

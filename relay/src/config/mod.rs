@@ -22,6 +22,7 @@ mod value;
 mod worker_check;
 mod worker_codec;
 mod worker_keys;
+mod worker_node;
 mod workers;
 mod writer;
 
@@ -34,6 +35,7 @@ pub use settings::{
     OnDuplicatePublish, PushConfig, Role, RtmpConfig, ZeroCopySetting,
 };
 pub use url::{expand_url, redact_url};
+pub use worker_node::WORKER_APP;
 pub use workers::{
     BitRate, CapacityConfig, PipelineConfig, PipelineKind, Resources, ScalingConfig, ScalingPolicy,
     WorkerBackend, WorkersConfig,
