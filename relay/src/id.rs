@@ -39,6 +39,16 @@ impl fmt::Display for ConnectionId {
     }
 }
 
+/// A connection to a worker for one stream, unique in the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegId(pub u64);
+
+impl fmt::Display for LegId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A stream's full name: the application and the name within it, without arguments.
 ///
 /// The name may be a secret (a stream key), so `Debug` shows the application alone and there is no

@@ -1,4 +1,7 @@
-//! The owned values that threads exchange: shard to shard, and shard to control plane.
+//! The owned values that threads exchange: shard to shard, and shards, control plane and workers with
+//! each other.
+
+mod working;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,7 +10,11 @@ use edgerelay_proto::media::{AudioSummary, VideoSummary};
 use edgerelay_proto::session::MediaMessage;
 use tokio::sync::oneshot;
 
-use crate::id::{ConnectionId, ShardId, StreamKey};
+pub use self::working::{
+    LegEnd, NODE_EVENTS_MAX, NodeEvent, PipelineFailure, PipelineState, StreamReport, WorkSnapshot,
+    WorkedStream, WorkerSnapshot,
+};
+use crate::id::{ConnectionId, LegId, ShardId, StreamKey};
 pub use crate::telemetry::ClientRole;
 pub use crate::telemetry::account::{KernelFigures, KernelSource};
 
@@ -61,6 +68,38 @@ pub enum ShardMessage {
     Evict {
         /// The publisher's connection.
         connection: ConnectionId,
+    },
+    /// Bring a stream to a worker, from what is held for it on.
+    StartLeg {
+        /// The stream.
+        stream: StreamKey,
+        /// Which publication of it, as [`NodeEvent::StreamBegan`] said.
+        publication: u64,
+        /// What the connection is called.
+        leg: LegId,
+        /// Where to.
+        url: String,
+    },
+    /// End a leg; the worker is told that the stream is over for it.
+    EndLeg {
+        /// The stream.
+        stream: StreamKey,
+        /// Which connection.
+        leg: LegId,
+    },
+    /// No worker is going to get this publication: hold nothing for one.
+    GiveUpOn {
+        /// The stream.
+        stream: StreamKey,
+        /// Which publication of it.
+        publication: u64,
+    },
+    /// Tell a stream's publisher, another of our nodes, how the stream fares.
+    Report {
+        /// The stream.
+        stream: StreamKey,
+        /// A [`StreamReport`].
+        text: String,
     },
     /// Describe all streams and clients.
     Snapshot(oneshot::Sender<ShardSnapshot>),

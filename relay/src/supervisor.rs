@@ -128,6 +128,7 @@ fn start(config: Config) -> Result<Node, Failure> {
             mailbox,
             peers: peers.clone(),
             commons: Arc::clone(&commons),
+            events: None,
         })
         .map_err(|error| Failure::Start { what: "a shard's thread", error })?;
         running.push(Running { id, mailbox: sender.clone(), thread });

@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use edgerelay_proto::session::{ClientEvent, ClientOutput};
 
-use super::Shard;
 use super::connection::Role;
 use super::state::{Slot, State};
+use super::{Shard, leg};
 use crate::hub::subscriber::{SubscribeFrom, SubscriberOptions};
+use crate::message::NodeEvent;
 use crate::telemetry::CloseReason;
 
 /// Acts on one output of a connection's session.
@@ -33,8 +34,12 @@ fn on_event(state: &mut State, shard: &Rc<Shard>, slot: Slot, event: ClientEvent
             tracing::warn!(connection = %slot.id, code, description, "the far side refused");
             state.close(shard, slot, CloseReason::UpstreamRefused);
         }
-        // Of interest where we push to a worker of ours.
-        ClientEvent::Report { .. } => {}
+        ClientEvent::Report { text } => {
+            let role = state.connection(slot).map(|connection| connection.role);
+            if let Some(Role::Push { leg: Some(leg), .. }) = role {
+                shard.tell(NodeEvent::LegReport { leg, text });
+            }
+        }
         ClientEvent::Eof => state.close(shard, slot, CloseReason::StreamEnded),
         ClientEvent::ReconnectRequest { description, .. } => {
             // The configured address stays in force; the connection is made anew.
@@ -48,17 +53,29 @@ fn on_ready(state: &mut State, shard: &Rc<Shard>, slot: Slot, stream_id: u32) {
     let Some(connection) = state.connection(slot) else { return };
     let address = connection.address;
     match connection.role {
-        Role::Push { stream, subscriber: None } => {
+        Role::Push { stream, subscriber: None, leg } => {
             let Some(entry) = state.streams.get_mut(stream) else { return };
-            let options = SubscriberOptions {
-                message_stream_id: stream_id,
-                start: SubscribeFrom::LastKeyframe,
+            let start = match leg {
+                None => SubscribeFrom::LastKeyframe,
+                Some(_) => SubscribeFrom::Held,
             };
+            let options = SubscriberOptions { message_stream_id: stream_id, start };
             let subscriber = entry.stream.subscribe(shard.now(), options);
             entry.subscribers.push((subscriber, slot));
-            state.set_role(shard, slot, Role::Push { stream, subscriber: Some(subscriber) });
-            shard.counters.push_connected.add(1);
-            tracing::info!(connection = %slot.id, %address, "push established");
+            match leg {
+                None => {
+                    shard.counters.push_connected.add(1);
+                    tracing::info!(connection = %slot.id, %address, "push established");
+                    leg::on_push_ready(shard, entry);
+                }
+                Some(leg) => {
+                    entry.stream.release_hold();
+                    tracing::info!(connection = %slot.id, %address, "stream goes to a worker");
+                    shard.tell(NodeEvent::LegReady { leg });
+                }
+            }
+            let role = Role::Push { stream, subscriber: Some(subscriber), leg };
+            state.set_role(shard, slot, role);
             state.list_connection(slot);
         }
         Role::Pull { .. } => {

@@ -17,7 +17,7 @@ use super::Shard;
 use super::bounds::{IDENTITY_BYTES_MAX, STEP_READ_BYTES_MAX};
 use super::state::{Slot, StreamSlot};
 use crate::hub::subscriber::SubscriberKey;
-use crate::id::ConnectionId;
+use crate::id::{ConnectionId, LegId};
 use crate::telemetry::account::Account;
 use crate::telemetry::{ClientRole, CloseReason};
 
@@ -56,8 +56,8 @@ pub(super) enum Role {
     Waiting { stream: StreamSlot, stream_id: u32, since: Instant },
     /// It plays.
     Player { stream: StreamSlot, stream_id: u32, subscriber: SubscriberKey },
-    /// We push to it; a subscriber once it is ready.
-    Push { stream: StreamSlot, subscriber: Option<SubscriberKey> },
+    /// We push to it; a subscriber once it is ready. A worker, if it is a leg.
+    Push { stream: StreamSlot, subscriber: Option<SubscriberKey>, leg: Option<LegId> },
     /// We pull from it.
     Pull { stream: StreamSlot },
 }
@@ -68,7 +68,8 @@ impl Role {
             Self::Idle => ClientRole::Idle,
             Self::Publisher { .. } => ClientRole::Publisher,
             Self::Waiting { .. } | Self::Player { .. } => ClientRole::Player,
-            Self::Push { .. } => ClientRole::Push,
+            Self::Push { leg: None, .. } => ClientRole::Push,
+            Self::Push { leg: Some(_), .. } => ClientRole::Worker,
             Self::Pull { .. } => ClientRole::Pull,
         }
     }
@@ -87,7 +88,9 @@ impl Role {
     pub(super) const fn subscription(&self) -> Option<(StreamSlot, SubscriberKey)> {
         match self {
             Self::Player { stream, subscriber, .. }
-            | Self::Push { stream, subscriber: Some(subscriber) } => Some((*stream, *subscriber)),
+            | Self::Push { stream, subscriber: Some(subscriber), .. } => {
+                Some((*stream, *subscriber))
+            }
             _ => None,
         }
     }

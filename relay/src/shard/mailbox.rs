@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::bounds::{HANDOVER_FRAMES_MAX, MAILBOX_RESERVED};
 use super::state::{Leaving, State, StreamSlot};
 use super::stream::{Publication, Source};
-use super::{Shard, timers};
+use super::{Shard, leg, timers};
 use crate::hub::stream::Appended;
 use crate::id::{ConnectionId, ShardId, StreamKey};
 use crate::message::ShardMessage;
@@ -88,6 +88,14 @@ impl Shard {
                 }
             }
             ShardMessage::Evict { connection } => state.evict(self, connection),
+            ShardMessage::StartLeg { stream, publication, leg, url } => {
+                leg::start(&mut state, self, &stream, publication, leg, &url);
+            }
+            ShardMessage::EndLeg { stream, leg } => state.end_leg(&stream, leg),
+            ShardMessage::GiveUpOn { stream, publication } => {
+                state.give_up_on(&stream, publication);
+            }
+            ShardMessage::Report { stream, text } => state.report(self, &stream, &text),
             ShardMessage::Snapshot(reply) => {
                 let snapshot = state.snapshot(self);
                 // Whoever asked may have given up.

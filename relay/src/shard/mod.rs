@@ -10,6 +10,7 @@ mod bounds;
 mod client;
 mod connection;
 mod egress;
+mod leg;
 mod mailbox;
 mod pace;
 mod pull;
@@ -39,7 +40,7 @@ use crate::config::Config;
 use crate::hub::admission::Admission;
 use crate::hub::directory::Directory;
 use crate::id::ShardId;
-use crate::message::ShardMessage;
+use crate::message::{NodeEvent, ShardMessage};
 use crate::telemetry::account::Ledger;
 use crate::telemetry::{Readiness, ShardCounters};
 
@@ -77,6 +78,8 @@ pub struct ShardSetup {
     pub peers: Vec<mpsc::Sender<ShardMessage>>,
     /// What the shards share.
     pub commons: Arc<Commons>,
+    /// Where to tell of streams that workers or pipelines are for, if there are any.
+    pub events: Option<mpsc::Sender<NodeEvent>>,
 }
 
 /// Starts a shard on its own thread. It ends after `Drain` or `Stop`.
@@ -94,13 +97,15 @@ fn run(setup: ShardSetup) -> io::Result<()> {
     tokio_uring::builder().entries(RING_ENTRIES).start(async move {
         let ring = SendRing::new(RING_ENTRIES).map_err(io::Error::other)?;
         let ready = ring.waiter()?;
-        let ShardSetup { id, config, counters, mailbox, peers, commons, listeners, .. } = setup;
+        let ShardSetup { id, config, counters, mailbox, peers, commons, events, listeners, .. } =
+            setup;
         let shard = Rc::new(Shard {
             id,
             config,
             counters,
             peers,
             commons,
+            events,
             started: std::time::Instant::now(),
             state: RefCell::new(State::new(ring)),
             slabs: SlabPool::new(),
@@ -138,6 +143,7 @@ pub(super) struct Shard {
     counters: Arc<ShardCounters>,
     peers: Vec<mpsc::Sender<ShardMessage>>,
     commons: Arc<Commons>,
+    events: Option<mpsc::Sender<NodeEvent>>,
     started: std::time::Instant,
     state: RefCell<State>,
     /// What publishers are read into.

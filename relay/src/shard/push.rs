@@ -61,7 +61,7 @@ async fn run(
                 let opened = shard.now();
                 let session = upstream::session(&shard, url.clone(), ClientMode::Publish);
                 let (ended, wait) = oneshot::channel();
-                let role = Role::Push { stream, subscriber: None };
+                let role = Role::Push { stream, subscriber: None, leg: None };
                 let session = Session::Client(session);
                 let slot = shard.open(socket, address, session, role, Some(ended));
                 tokio::select! {
@@ -95,7 +95,7 @@ async fn run(
 impl Shard {
     /// The publication of a push is over: what is left of it goes out first, if the upstream has
     /// accepted it at all.
-    fn call_off(self: &Rc<Self>, slot: Slot) {
+    pub(super) fn call_off(self: &Rc<Self>, slot: Slot) {
         let mut state = self.state.borrow_mut();
         let Some(connection) = state.connection(slot) else { return };
         match connection.role {

@@ -24,7 +24,7 @@ use super::stream::StreamEntry;
 use super::{Shard, client, server};
 use crate::config::ZeroCopySetting;
 use crate::id::{ConnectionId, StreamKey};
-use crate::telemetry::{ClientRole, CloseReason};
+use crate::telemetry::CloseReason;
 
 /// A connection's place on its shard, with its id, so that a stale one finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -171,7 +171,7 @@ impl State {
                 self.remove_subscriber(stream, subscriber);
                 self.set_role(shard, slot, Role::Idle);
             }
-            Role::Push { stream, subscriber } => {
+            Role::Push { stream, subscriber, .. } => {
                 self.count_skips(shard, slot);
                 if let Some(subscriber) = subscriber {
                     self.remove_subscriber(stream, subscriber);
@@ -458,9 +458,7 @@ impl State {
         );
         let outgoing = connection.role.client_role();
         let reason = match fault {
-            PeerFault::HandshakeTimeout | PeerFault::CommandTimeout
-                if matches!(outgoing, ClientRole::Push | ClientRole::Pull) =>
-            {
+            PeerFault::HandshakeTimeout | PeerFault::CommandTimeout if outgoing.is_relay_leg() => {
                 CloseReason::UpstreamUnreachable
             }
             PeerFault::HandshakeTimeout => CloseReason::HandshakeTimeout,

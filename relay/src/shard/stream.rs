@@ -10,11 +10,12 @@ use edgerelay_uring::{BatchPool, SendBatch};
 
 use super::bounds::SHARED_BATCHES_MAX;
 use super::connection::{Role, Session};
+use super::leg::Placed;
 use super::mailbox::Remote;
 use super::pull::PullHandle;
 use super::state::{Leaving, Slot, State, StreamSlot};
 use super::upstream::Cancel;
-use super::{Shard, push};
+use super::{Shard, leg, push};
 use crate::config::AppConfig;
 use crate::hub::limits::StreamLimits;
 use crate::hub::stream::{Appended, Stream};
@@ -57,6 +58,8 @@ pub(super) struct StreamEntry {
     pub(super) remotes: Vec<Remote>,
     pub(super) outbox: Vec<MediaMessage>,
     pub(super) pushes: Vec<Rc<Cancel>>,
+    /// Workers or pipelines are for it.
+    pub(super) placed: Option<Placed>,
     pub(super) pull: Option<PullHandle>,
     /// Registered in the directory as wanting frames.
     pub(super) interested: bool,
@@ -82,6 +85,7 @@ impl StreamEntry {
             remotes: Vec::new(),
             outbox: Vec::new(),
             pushes: Vec::new(),
+            placed: None,
             pull: None,
             interested: false,
             copied_counted: 0,
@@ -124,7 +128,10 @@ impl StreamEntry {
 
     /// Whether this shard wants the stream's frames.
     pub(super) fn wants_media(&self) -> bool {
-        self.stream.subscribers_len() > 0 || !self.waiting.is_empty() || !self.pushes.is_empty()
+        self.stream.subscribers_len() > 0
+            || !self.waiting.is_empty()
+            || !self.pushes.is_empty()
+            || self.placed.is_some()
     }
 
     /// Whether nothing here needs the entry.
@@ -177,6 +184,9 @@ impl State {
         let push_here = shard.directory().push_shard(&key) == Some(shard.id);
         if push_here && self.streams.get(slot).is_some_and(|entry| entry.pushes.is_empty()) {
             push::start_all(self, shard, slot);
+        }
+        if push_here {
+            leg::begin(self, shard, slot, publication.epoch);
         }
     }
 
@@ -286,6 +296,7 @@ impl State {
         for push in entry.pushes.drain(..) {
             push.cancel();
         }
+        leg::end(shard, entry);
         let subscribers: Vec<_> = entry.subscribers.iter().map(|(_, slot)| *slot).collect();
         for subscriber in subscribers {
             let Some(connection) = self.connection(subscriber) else { continue };

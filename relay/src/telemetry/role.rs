@@ -13,6 +13,8 @@ pub enum ClientRole {
     Push,
     /// Our own connection to an origin.
     Pull,
+    /// Our own connection to a worker.
+    Worker,
 }
 
 impl ClientRole {
@@ -20,7 +22,8 @@ impl ClientRole {
     pub const COUNT: usize = Self::ALL.len();
 
     /// Every role, in the order the metrics list them.
-    pub const ALL: [Self; 5] = [Self::Idle, Self::Publisher, Self::Player, Self::Push, Self::Pull];
+    pub const ALL: [Self; 6] =
+        [Self::Idle, Self::Publisher, Self::Player, Self::Push, Self::Pull, Self::Worker];
 
     /// The name in metrics and in the API.
     #[must_use]
@@ -31,13 +34,14 @@ impl ClientRole {
             Self::Player => "play",
             Self::Push => "push",
             Self::Pull => "pull",
+            Self::Worker => "worker",
         }
     }
 
     /// Whether the connection is one that we opened ourselves, so not somebody's client.
     #[must_use]
     pub const fn is_relay_leg(self) -> bool {
-        matches!(self, Self::Push | Self::Pull)
+        matches!(self, Self::Push | Self::Pull | Self::Worker)
     }
 
     /// The position in [`ClientRole::ALL`].
