@@ -14,7 +14,8 @@ use crate::accounting::{self, PinsAtExit};
 use crate::config::{
     Config, ConfigErrors, LoadOptions, Loaded, Override, Secrets, host_name, load, local_addresses,
 };
-use crate::supervisor;
+use crate::supervisor::{self, ReadyTold};
+use crate::workers;
 
 /// How a command ended, as `sysexits.h` numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,7 @@ use crate::supervisor;
 enum Exit {
     Success = 0,
     Usage = 64,
+    Unavailable = 69,
     Configuration = 78,
 }
 
@@ -53,6 +55,27 @@ enum Command {
         /// Leave the pins at the end, so that counting goes on.
         #[arg(long)]
         keep_pins: bool,
+    },
+    /// Run a worker, which gets streams from a node and works on them.
+    Worker {
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// Which of the node's workers, from 1.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        instance: u32,
+        /// The process that it is a worker of and ends with.
+        #[arg(long, value_name = "PID", hide = true)]
+        parent: Option<u32>,
+    },
+    /// Run a command so that nothing of it is left when its worker ends.
+    #[command(hide = true)]
+    Guard {
+        /// Become the command.
+        #[arg(long)]
+        inner: bool,
+        /// The command.
+        #[arg(required = true, last = true)]
+        command: Vec<OsString>,
     },
     /// Look at the configuration.
     #[command(subcommand)]
@@ -99,6 +122,10 @@ enum Request {
     Run(Box<Config>),
     /// Count connections in the kernel.
     Account(Box<Config>, PinsAtExit),
+    /// Run the node as the worker of another, which may be its parent.
+    Work(Box<Config>, Option<u32>),
+    /// Watch over a command, or become it.
+    Guard { command: Vec<OsString>, inner: bool },
 }
 
 /// The command's whole life.
@@ -114,8 +141,17 @@ pub fn main() -> ExitCode {
     );
     match request {
         Request::Exit(exit) => ExitCode::from(exit as u8),
-        Request::Run(config) => supervisor::run(*config),
         Request::Account(config, at_exit) => accounting::run(&config, at_exit),
+        Request::Run(config) => supervisor::run(*config, ReadyTold::Nobody),
+        Request::Work(config, None) => supervisor::run(*config, ReadyTold::Nobody),
+        Request::Work(config, Some(parent)) => match workers::die_with(parent) {
+            Ok(()) => supervisor::run(*config, ReadyTold::Parent),
+            Err(error) => {
+                eprintln!("edgerelay: {error}");
+                ExitCode::from(Exit::Unavailable as u8)
+            }
+        },
+        Request::Guard { command, inner } => workers::guard::run(&command, inner),
     }
 }
 
@@ -154,6 +190,20 @@ fn handle_arguments(
             }
             Err(errors) => refuse(&errors, err),
         },
+        Command::Worker { config, instance, parent } => {
+            let loaded = match load_config(config, environment, err) {
+                Ok(loaded) => loaded,
+                Err(errors) => return refuse(&errors, err),
+            };
+            match loaded.config.for_worker(instance) {
+                Some(config) => Request::Work(Box::new(config), parent),
+                None => {
+                    let _ = writeln!(err, "edgerelay: there is no port for worker {instance}");
+                    Request::Exit(Exit::Configuration)
+                }
+            }
+        }
+        Command::Guard { inner, command } => Request::Guard { command, inner },
         Command::Check { config, json: true } => {
             let result = load(&load_options(config, environment));
             let _ = writeln!(out, "{}", describe_as_json(&result));

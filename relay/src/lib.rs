@@ -14,3 +14,4 @@ pub mod message;
 pub mod shard;
 pub mod supervisor;
 pub mod telemetry;
+pub mod workers;

@@ -4,6 +4,7 @@ mod cores;
 mod listeners;
 mod notify;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use edgerelay_uring::RingUnavailable;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use self::listeners::BindError;
 use self::notify::Notifier;
@@ -21,10 +22,11 @@ use crate::control::{self, ControlHandle, ControlServer};
 use crate::hub::admission::Admission;
 use crate::hub::directory::Directory;
 use crate::id::ShardId;
-use crate::message::ShardMessage;
+use crate::message::{NODE_EVENTS_MAX, ShardMessage, WorkSnapshot};
 use crate::shard::{self, Commons, MAILBOX_MESSAGES_MAX, ShardSetup};
 use crate::telemetry::account::Ledger;
 use crate::telemetry::{Readiness, ShardCounters, logging};
+use crate::workers::{self, WorkersHandle, WorkersSetup};
 
 /// A clean drain. The numbers are those of `sysexits.h`.
 const EXIT_OK: u8 = 0;
@@ -49,14 +51,25 @@ enum Failure {
     Start { what: &'static str, error: std::io::Error },
     #[error("shard {0} failed: {1}")]
     Shard(ShardId, String),
+    #[error("the thread of the workers ended")]
+    Workers,
     #[error("the shards did not come up in {} s", SHARD_PATIENCE.as_secs())]
     Slow,
 }
 
+/// Who is told that the node is ready, besides systemd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadyTold {
+    /// Nobody.
+    Nobody,
+    /// Whoever reads the standard output: the node that started this one as its worker.
+    Parent,
+}
+
 /// Runs the node until it is told to stop.
 #[must_use]
-pub fn run(config: Config) -> ExitCode {
-    match start(config).and_then(Node::serve) {
+pub fn run(config: Config, ready: ReadyTold) -> ExitCode {
+    match start(config).and_then(|node| node.serve(ready)) {
         Ok(()) => ExitCode::from(EXIT_OK),
         Err(failure) => {
             tracing::error!("{failure}");
@@ -80,6 +93,7 @@ struct Node {
     shards: Vec<Running>,
     control: Option<ControlServer>,
     accounting: Option<Accounting>,
+    workers: Option<WorkersHandle>,
 }
 
 fn start(config: Config) -> Result<Node, Failure> {
@@ -114,6 +128,8 @@ fn start(config: Config) -> Result<Node, Failure> {
         .first()
         .map(|own| own.iter().filter_map(|it| it.local_addr().ok()).collect())
         .unwrap_or_default();
+    let (tell, events) = mpsc::channel(NODE_EVENTS_MAX);
+    let works = workers::are_wanted(&config);
     let mut running = Vec::with_capacity(shards);
     for (index, ((_, mailbox), listeners)) in mailboxes.into_iter().zip(rtmp).enumerate() {
         let id = ShardId(u16::try_from(index).unwrap_or(u16::MAX));
@@ -128,11 +144,19 @@ fn start(config: Config) -> Result<Node, Failure> {
             mailbox,
             peers: peers.clone(),
             commons: Arc::clone(&commons),
-            events: None,
+            events: works.then(|| tell.clone()),
         })
         .map_err(|error| Failure::Start { what: "a shard's thread", error })?;
         running.push(Running { id, mailbox: sender.clone(), thread });
     }
+    let (view, work) = watch::channel(WorkSnapshot::default());
+    let workers = works.then(|| {
+        let config = Arc::clone(&config);
+        workers::start(WorkersSetup { config, shards: peers.clone(), events, view })
+    });
+    let workers = workers
+        .transpose()
+        .map_err(|error| Failure::Start { what: "the thread of the workers", error })?;
     let control = if http.is_empty() {
         None
     } else {
@@ -145,6 +169,7 @@ fn start(config: Config) -> Result<Node, Failure> {
             readiness: Arc::clone(&readiness),
             ledger: Arc::clone(&ledger),
             started,
+            work,
         };
         let server = control::start(http, handle);
         Some(server.map_err(|error| Failure::Start { what: "the control plane", error })?)
@@ -156,7 +181,7 @@ fn start(config: Config) -> Result<Node, Failure> {
         None
     };
     tracing::info!(listen = ?addresses, shards, "RTMP listening");
-    Ok(Node { config, readiness, counters, shards: running, control, accounting })
+    Ok(Node { config, readiness, counters, shards: running, control, accounting, workers })
 }
 
 /// What ends the wait.
@@ -166,12 +191,15 @@ enum Wake {
 }
 
 impl Node {
-    fn serve(mut self) -> Result<(), Failure> {
+    fn serve(mut self, ready: ReadyTold) -> Result<(), Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::Start { what: "the supervisor", error })?;
-        let result = runtime.block_on(self.supervise());
+        let result = runtime.block_on(self.supervise(ready));
+        if let Some(workers) = self.workers.take() {
+            workers.shut_down();
+        }
         if let Some(control) = self.control.take() {
             control.shutdown();
         }
@@ -181,7 +209,7 @@ impl Node {
         result
     }
 
-    async fn supervise(&mut self) -> Result<(), Failure> {
+    async fn supervise(&mut self, ready: ReadyTold) -> Result<(), Failure> {
         let failed = |error| Failure::Start { what: "signal handling", error };
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
@@ -204,9 +232,16 @@ impl Node {
                 break;
             }
             self.check_shards()?;
+            if self.workers.as_ref().is_some_and(WorkersHandle::is_finished) {
+                return Err(Failure::Workers);
+            }
             if !told_ready && self.readiness.is_ready() {
                 told_ready = true;
                 notifier.ready();
+                if ready == ReadyTold::Parent {
+                    // A parent that is gone takes this node with it.
+                    let _gone = writeln!(std::io::stdout(), "{}", workers::READY_LINE);
+                }
                 tracing::info!("ready");
             } else if !told_ready && started.elapsed() > SHARD_PATIENCE {
                 return Err(Failure::Slow);

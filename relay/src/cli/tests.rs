@@ -14,7 +14,9 @@ impl Answer {
     fn exit(&self) -> Option<u8> {
         match self.request {
             Request::Exit(exit) => Some(exit as u8),
-            Request::Run(_) | Request::Account(..) => None,
+            Request::Run(_) | Request::Account(..) | Request::Work(..) | Request::Guard { .. } => {
+                None
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Config;
-use crate::message::ShardMessage;
+use crate::message::{ShardMessage, WorkSnapshot};
 pub use crate::telemetry::Readiness;
 use crate::telemetry::ShardCounters;
 use crate::telemetry::account::Ledger;
@@ -48,6 +48,8 @@ pub struct ControlHandle {
     pub ledger: Arc<Ledger>,
     /// When the process started.
     pub started: Instant,
+    /// The work on streams, if there is any.
+    pub work: watch::Receiver<WorkSnapshot>,
 }
 
 /// The running control plane. Dropping it stops it without waiting.

@@ -35,6 +35,7 @@ fn node(scripts: &[Script]) -> Node {
         readiness: Arc::new(Readiness::new(scripts.len())),
         ledger: Arc::new(Ledger::new()),
         started: Instant::now(),
+        work: watch::channel(WorkSnapshot::default()).1,
     };
     for script in scripts.iter().copied() {
         let (mailbox, mut messages) = mpsc::channel(4);
