@@ -1,4 +1,4 @@
-//! Names for things: shards, connections, streams.
+//! Names for things: shards, connections, workers, streams.
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,6 +44,20 @@ impl fmt::Display for ConnectionId {
 pub struct LegId(pub u64);
 
 impl fmt::Display for LegId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A worker: the number of its instance, as in `edgerelay-worker@3.service`. Numbered from one; a
+/// number is given anew when its worker is gone.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct WorkerId(pub u16);
+
+impl fmt::Display for WorkerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

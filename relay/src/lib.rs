@@ -1,7 +1,8 @@
 //! edgerelay: the RTMP relay appliance.
 //!
-//! Modules import only downward: [`id`] < [`config`], [`telemetry`] < [`message`] < [`hub`] <
-//! [`shard`], [`control`], [`accounting`] < [`supervisor`] < [`cli`]. `cargo xtask tidy` checks it.
+//! Modules import only downward: [`id`] < [`config`], [`telemetry`] < [`message`] < [`hub`],
+//! [`placement`], [`scaler`] < [`shard`], [`control`], [`accounting`], [`workers`] < [`supervisor`] <
+//! [`cli`]. `cargo xtask tidy` checks it.
 #![forbid(unsafe_code)]
 
 pub mod accounting;
@@ -11,6 +12,8 @@ pub mod control;
 pub mod hub;
 pub mod id;
 pub mod message;
+pub mod placement;
+pub mod scaler;
 pub mod shard;
 pub mod supervisor;
 pub mod telemetry;
