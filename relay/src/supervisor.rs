@@ -25,7 +25,7 @@ use crate::id::ShardId;
 use crate::message::{NODE_EVENTS_MAX, ShardMessage, WorkSnapshot};
 use crate::shard::{self, Commons, MAILBOX_MESSAGES_MAX, ShardSetup};
 use crate::telemetry::account::Ledger;
-use crate::telemetry::{Readiness, ShardCounters, logging};
+use crate::telemetry::{Readiness, ShardCounters, WorkCounters, logging};
 use crate::workers::{self, WorkersHandle, WorkersSetup};
 
 /// A clean drain. The numbers are those of `sysexits.h`.
@@ -35,6 +35,8 @@ const EXIT_UNAVAILABLE: u8 = 69;
 
 /// How often shards are looked after.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// How often it is looked at whether they are up: somebody may wait for just that.
+const READY_INTERVAL: Duration = Duration::from_millis(10);
 /// What shards have to come up, and to end once told to.
 const SHARD_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -150,9 +152,11 @@ fn start(config: Config) -> Result<Node, Failure> {
         running.push(Running { id, mailbox: sender.clone(), thread });
     }
     let (view, work) = watch::channel(WorkSnapshot::default());
+    let work_counters = Arc::new(WorkCounters::default());
     let workers = works.then(|| {
         let config = Arc::clone(&config);
-        workers::start(WorkersSetup { config, shards: peers.clone(), events, view })
+        let (shards, counters) = (peers.clone(), Arc::clone(&work_counters));
+        workers::start(WorkersSetup { config, shards, events, view, counters })
     });
     let workers = workers
         .transpose()
@@ -170,6 +174,7 @@ fn start(config: Config) -> Result<Node, Failure> {
             ledger: Arc::clone(&ledger),
             started,
             work,
+            work_counters,
         };
         let server = control::start(http, handle);
         Some(server.map_err(|error| Failure::Start { what: "the control plane", error })?)
@@ -215,7 +220,7 @@ impl Node {
         let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut notifier = Notifier::new();
-        let mut checks = tokio::time::interval(CHECK_INTERVAL);
+        let mut checks = tokio::time::interval(READY_INTERVAL);
         let started = Instant::now();
         let mut told_ready = false;
         loop {
@@ -237,6 +242,7 @@ impl Node {
             }
             if !told_ready && self.readiness.is_ready() {
                 told_ready = true;
+                checks = tokio::time::interval(CHECK_INTERVAL);
                 notifier.ready();
                 if ready == ReadyTold::Parent {
                     // A parent that is gone takes this node with it.

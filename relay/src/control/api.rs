@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::merge::{MergedStream, NodeSnapshot};
+use super::work::Work;
 use crate::id::StreamKey;
-use crate::message::{ClientSnapshot, KernelFigures, KernelSource};
+use crate::message::{ClientSnapshot, KernelFigures, KernelSource, WorkSnapshot, WorkedStream};
 use crate::telemetry::{ClientRole, Readiness};
 
 /// `/api/v1/streams`.
@@ -39,6 +40,7 @@ struct Stream {
     players: u64,
     video: Option<Video>,
     audio: Option<Audio>,
+    work: Option<Work>,
 }
 
 #[derive(Debug, Serialize)]
@@ -90,10 +92,12 @@ struct Kernel {
     retransmits: u32,
 }
 
-impl From<&NodeSnapshot> for Streams {
-    fn from(node: &NodeSnapshot) -> Self {
-        let streams = node.streams.iter().map(|(key, stream)| Stream::new(key, stream)).collect();
-        Self { shards_missing: shards_missing(node), streams }
+impl Streams {
+    /// The node's streams, and what is done with them.
+    pub(super) fn new(node: &NodeSnapshot, work: &WorkSnapshot) -> Self {
+        let streams = node.streams.iter();
+        let streams = streams.map(|(key, stream)| Stream::new(key, stream, work.streams.get(key)));
+        Self { shards_missing: shards_missing(node), streams: streams.collect() }
     }
 }
 
@@ -110,7 +114,7 @@ pub(super) fn shards_missing(node: &NodeSnapshot) -> Vec<u16> {
 }
 
 impl Stream {
-    fn new(key: &StreamKey, stream: &MergedStream) -> Self {
+    fn new(key: &StreamKey, stream: &MergedStream, work: Option<&WorkedStream>) -> Self {
         let is_player = |client: &&ClientSnapshot| client.role == ClientRole::Player;
         Self {
             app: key.app.to_string(),
@@ -141,6 +145,7 @@ impl Stream {
                 channels: audio.channels,
                 sample_rate: audio.sample_rate,
             }),
+            work: work.map(Work::from),
         }
     }
 }
@@ -234,7 +239,7 @@ mod tests {
         let description: Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
         let schemas = &description["components"]["schemas"];
         let node = NodeSnapshot::merge([sample::captured(&StreamKey::new("live", "cam1"))]);
-        let streams = serde_json::to_value(Streams::from(&node)).unwrap();
+        let streams = serde_json::to_value(Streams::new(&node, &WorkSnapshot::default())).unwrap();
         let clients = serde_json::to_value(Clients::from(&node)).unwrap();
         let ready = serde_json::to_value(Ready::from(&Readiness::new(1))).unwrap();
         for (schema, sent) in [
@@ -254,7 +259,7 @@ mod tests {
     #[test]
     fn a_stream_counts_its_players_apart_from_our_own_connections() {
         let node = NodeSnapshot::merge([sample::captured(&StreamKey::new("live", "cam1"))]);
-        let streams = serde_json::to_value(Streams::from(&node)).unwrap();
+        let streams = serde_json::to_value(Streams::new(&node, &WorkSnapshot::default())).unwrap();
         assert_eq!(streams["streams"][0]["clients"], 2);
         assert_eq!(streams["streams"][0]["players"], 1);
     }

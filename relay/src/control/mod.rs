@@ -13,6 +13,7 @@ mod server;
 mod stat;
 #[cfg(test)]
 mod tests;
+mod work;
 mod xml;
 
 use std::io;
@@ -27,8 +28,8 @@ use tokio::sync::{mpsc, watch};
 use crate::config::Config;
 use crate::message::{ShardMessage, WorkSnapshot};
 pub use crate::telemetry::Readiness;
-use crate::telemetry::ShardCounters;
 use crate::telemetry::account::Ledger;
+use crate::telemetry::{ShardCounters, WorkCounters};
 use collector::{ANSWER_WAIT_MAX, Collector, REUSE_AGE_MAX};
 use pages::Node;
 use server::ServerLimits;
@@ -50,6 +51,8 @@ pub struct ControlHandle {
     pub started: Instant,
     /// The work on streams, if there is any.
     pub work: watch::Receiver<WorkSnapshot>,
+    /// What is counted of it.
+    pub work_counters: Arc<WorkCounters>,
 }
 
 /// The running control plane. Dropping it stops it without waiting.

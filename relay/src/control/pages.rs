@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::api::{Clients, Ready, Streams, shards_missing};
 use super::collector::Collector;
 use super::merge::NodeSnapshot;
+use super::work::Workers;
 use super::{ControlHandle, stat};
 use crate::config::Role;
 use crate::telemetry::ShardCounters;
@@ -41,11 +42,13 @@ pub(super) enum Page {
     Stat,
     Streams,
     Clients,
+    Workers,
+    Scaler,
     Description,
 }
 
 /// Every path.
-pub(super) const PAGES: [(&str, Page); 10] = [
+pub(super) const PAGES: [(&str, Page); 12] = [
     ("/metrics", Page::Metrics),
     ("/healthz", Page::Alive),
     ("/readyz", Page::Ready),
@@ -55,6 +58,8 @@ pub(super) const PAGES: [(&str, Page); 10] = [
     ("/stats", Page::Stat),
     ("/api/v1/streams", Page::Streams),
     ("/api/v1/clients", Page::Clients),
+    ("/api/v1/workers", Page::Workers),
+    ("/api/v1/scaler", Page::Scaler),
     ("/api/v1/openapi.json", Page::Description),
 ];
 
@@ -107,6 +112,8 @@ impl Node {
                 ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
                     .into_response()
             }
+            Page::Workers => Json(Workers::from(&*self.handle.work.borrow())).into_response(),
+            Page::Scaler => self.scaler(),
             Page::Metrics | Page::Health | Page::Stat | Page::Streams | Page::Clients => {
                 let snapshot = self.collector.snapshot().await;
                 let mut response = self.describe(page, &snapshot);
@@ -129,7 +136,9 @@ impl Node {
                 let text = stat::render(snapshot, applications, self.totals());
                 ([(header::CONTENT_TYPE, stat::CONTENT_TYPE)], text).into_response()
             }
-            Page::Streams => Json(Streams::from(snapshot)).into_response(),
+            Page::Streams => {
+                Json(Streams::new(snapshot, &self.handle.work.borrow())).into_response()
+            }
             Page::Clients => Json(Clients::from(snapshot)).into_response(),
             _ => Json(self.health(snapshot)).into_response(),
         }
@@ -139,6 +148,14 @@ impl Node {
         let ready = Ready::from(&*self.handle.readiness);
         let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         (status, Json(ready)).into_response()
+    }
+
+    fn scaler(&self) -> Response {
+        let scaler = self.handle.work.borrow().scaler.clone();
+        match scaler {
+            Some(scaler) => Json(&*scaler).into_response(),
+            None => Json(serde_json::Map::new()).into_response(),
+        }
     }
 
     fn facts(&self, snapshot: &NodeSnapshot) -> NodeFacts {

@@ -36,6 +36,7 @@ fn node(scripts: &[Script]) -> Node {
         ledger: Arc::new(Ledger::new()),
         started: Instant::now(),
         work: watch::channel(WorkSnapshot::default()).1,
+        work_counters: Arc::default(),
     };
     for script in scripts.iter().copied() {
         let (mailbox, mut messages) = mpsc::channel(4);
@@ -122,6 +123,8 @@ async fn every_page_answers_with_its_kind_of_text() {
             Page::Ready => ("application/json", "\"ready\":true"),
             Page::Health => ("application/json", "\"status\":\"ok\""),
             Page::Streams | Page::Clients => ("application/json", "\"name\":\"cam1\""),
+            Page::Workers => ("application/json", "\"workers\":[]"),
+            Page::Scaler => ("application/json", "{}"),
             Page::Description => ("application/json", "\"openapi\""),
         };
         assert!(reply.head.contains(&format!("content-type: {kind}")), "{path}: {}", reply.head);

@@ -2,6 +2,7 @@
 //! stream.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -154,7 +155,7 @@ pub struct WorkSnapshot {
     /// The workers that this node knows, by number.
     pub workers: Vec<WorkerSnapshot>,
     /// What the scaler decided and why, newest first, if there is one.
-    pub scaler: Option<serde_json::Value>,
+    pub scaler: Option<Arc<serde_json::Value>>,
 }
 
 /// One stream that is worked on.
@@ -168,8 +169,8 @@ pub struct WorkedStream {
     pub place: Option<usize>,
     /// What it waits for.
     pub waits_for: Option<String>,
-    /// Times that it was tried again.
-    pub retries: u64,
+    /// Failures in a row.
+    pub failures: u32,
     /// What its present worker has sent upstream.
     pub bytes_out: u64,
     /// What went wrong last.
@@ -185,7 +186,8 @@ impl WorkedStream {
     #[must_use]
     pub fn at_worker(report: StreamReport, age: Duration) -> Self {
         let StreamReport { state, bytes_out, retries, reason, log, .. } = report;
-        Self { state: state.label(), retries, bytes_out, reason, log, age, ..Self::default() }
+        let failures = u32::try_from(retries).unwrap_or(u32::MAX);
+        Self { state: state.label(), failures, bytes_out, reason, log, age, ..Self::default() }
     }
 }
 
@@ -196,10 +198,14 @@ pub struct WorkerSnapshot {
     pub id: u16,
     /// How far it has come, in one word.
     pub state: &'static str,
+    /// Its process, where this node started it.
+    pub pid: Option<u32>,
     /// Where it is, if that is known.
     pub address: Option<String>,
+    /// For so long.
+    pub since: Duration,
     /// Streams that it has.
-    pub streams: usize,
+    pub streams: Vec<StreamKey>,
     /// Streams that it may have.
     pub streams_max: usize,
     /// Hundredths of a processor that are reserved.

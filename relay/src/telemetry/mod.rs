@@ -12,9 +12,11 @@ pub mod process;
 pub mod readiness;
 pub mod redact;
 pub mod role;
+pub mod work;
 
 pub use catalog::{METRICS, Metric, MetricKind};
 pub use close::CloseReason;
 pub use counters::ShardCounters;
 pub use readiness::Readiness;
 pub use role::ClientRole;
+pub use work::WorkCounters;

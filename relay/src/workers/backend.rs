@@ -1,8 +1,14 @@
 //! Who starts and stops workers, and where they are.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
 use super::process::ProcessBackend;
+use crate::config::{Config, WorkerBackend};
 use crate::id::WorkerId;
-use crate::placement::Stop;
+use crate::placement::{Input, Stop};
 
 /// The one in force.
 #[derive(Debug)]
@@ -12,6 +18,32 @@ pub(super) enum Backend {
 }
 
 impl Backend {
+    /// The one that is configured. `program` is this program; what becomes of workers is told to
+    /// `inputs`.
+    pub(super) fn new(
+        config: Arc<Config>,
+        program: PathBuf,
+        inputs: mpsc::Sender<Input>,
+    ) -> Option<Self> {
+        match config.workers.backend {
+            WorkerBackend::Off => None,
+            WorkerBackend::Process => {
+                Some(Self::Process(ProcessBackend::new(config, program, inputs)))
+            }
+            WorkerBackend::Systemd | WorkerBackend::Static => {
+                tracing::error!("this backend of workers is not there yet");
+                None
+            }
+        }
+    }
+
+    /// Whether workers are started and stopped here.
+    pub(super) const fn is_managed(&self) -> bool {
+        match self {
+            Self::Process(_) => true,
+        }
+    }
+
     /// Starts a worker. What becomes of it is told to the placement.
     pub(super) fn start(&mut self, worker: WorkerId) {
         match self {
@@ -30,6 +62,13 @@ impl Backend {
     pub(super) fn address(&self, worker: WorkerId) -> Option<String> {
         match self {
             Self::Process(backend) => backend.address(worker),
+        }
+    }
+
+    /// A worker's process, where it is one of ours.
+    pub(super) fn pid(&self, worker: WorkerId) -> Option<u32> {
+        match self {
+            Self::Process(backend) => backend.pid(worker),
         }
     }
 

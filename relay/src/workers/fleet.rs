@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use edgerelay_proto::time::Instant;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::backend::Backend;
+use super::scaling::Scaling;
 use super::snapshots;
 use crate::config::{Config, WORKER_APP};
 use crate::id::{LegId, ShardId, StreamKey, WorkerId};
@@ -20,12 +21,15 @@ use crate::message::{
     WorkSnapshot,
 };
 use crate::placement::{
-    Attempt, Failure, Input, Loss, Output, Placement, PlacementSettings, Withdrawal,
+    Attempt, Failure, Input, Loss, Output, Placement, PlacementSettings, StreamState, Withdrawal,
 };
+use crate::scaler::Scaler;
 use crate::telemetry::WorkCounters;
 
 /// How often the shards are asked what publishers sent.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often the control plane is shown what goes on, at most.
+const SHOW_PAUSE: Duration = Duration::from_millis(100);
 
 /// The edge's side of its workers.
 pub(super) struct Fleet {
@@ -37,6 +41,7 @@ pub(super) struct Fleet {
     pub(super) placement: Placement,
     pub(super) streams: BTreeMap<StreamKey, Known>,
     pub(super) attempts: BTreeMap<Attempt, Carried>,
+    pub(super) scaling: Scaling,
     started: std::time::Instant,
 }
 
@@ -55,7 +60,8 @@ pub(super) struct Carried {
     stream: StreamKey,
     worker: WorkerId,
     shard: ShardId,
-    bytes_out: u64,
+    /// What its worker has sent upstream, once it relays.
+    bytes_out: Option<u64>,
     /// When its worker last said something of it, if it ever did.
     heard: Option<Instant>,
 }
@@ -68,6 +74,7 @@ impl Fleet {
         counters: Arc<WorkCounters>,
         view: watch::Sender<WorkSnapshot>,
     ) -> Self {
+        let scaling = Scaling::new(Scaler::new(&config.workers, 0));
         let placement = Placement::new(PlacementSettings::new(&config.workers));
         Self {
             config,
@@ -78,6 +85,7 @@ impl Fleet {
             placement,
             streams: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            scaling,
             started: std::time::Instant::now(),
         }
     }
@@ -93,20 +101,31 @@ impl Fleet {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.placement.handle_timeout(self.now());
         self.carry_out().await;
+        self.show();
+        let mut shown = tokio::time::Instant::now();
+        let mut is_shown = true;
         loop {
             let due = self.placement.poll_timeout().map(|at| at.saturating_since(self.now()));
             tokio::select! {
                 Some(event) = events.recv() => self.on_event(event),
                 Some(input) = inputs.recv() => self.on_input(input),
                 () = sleep(due.unwrap_or(LOOK)) => self.placement.handle_timeout(self.now()),
+                () = sleep_until(shown + SHOW_PAUSE), if !is_shown => {}
                 _ = looks.tick() => {
                     let parts = snapshots::take(&self.shards).await;
                     self.look(&parts);
                 }
                 _ = stop.wait_for(|stop| *stop) => break,
             }
+            if self.backend.is_managed() {
+                self.scale();
+            }
             self.carry_out().await;
-            self.show();
+            is_shown = shown.elapsed() >= SHOW_PAUSE;
+            if is_shown {
+                self.show();
+                shown = tokio::time::Instant::now();
+            }
         }
         self.backend.shut_down().await;
     }
@@ -184,8 +203,12 @@ impl Fleet {
             return;
         };
         carried.heard = Some(now);
-        let got_on = report.state == PipelineState::Relaying && report.bytes_out != carried.bytes_out;
-        carried.bytes_out = report.bytes_out;
+        // An upstream that accepts the stream is sent it at once.
+        let relays = report.state == PipelineState::Relaying;
+        let got_on = relays && Some(report.bytes_out) != carried.bytes_out;
+        if relays {
+            carried.bytes_out = Some(report.bytes_out);
+        }
         let stream = carried.stream.clone();
         let failed = (report.state == PipelineState::Failed).then(|| {
             let failure = match report.failure {
@@ -224,6 +247,7 @@ impl Fleet {
         for stream in fed {
             self.handle(Input::Fed { stream });
         }
+        self.scaling.on_snapshots(parts, self.shards.len());
         self.look_for_silence();
     }
 
@@ -264,7 +288,10 @@ impl Fleet {
                 Output::Withdraw { withdrawal: Withdrawal::Finish, .. } => {}
                 Output::MarkFailed { stream, attempts, failure, detail } => {
                     tracing::error!(
-                        app = &*stream.app, attempts, failure = failure.label(), detail,
+                        app = &*stream.app,
+                        attempts,
+                        failure = failure.label(),
+                        detail,
                         "no worker gets on with a stream; it is relayed to everyone else"
                     );
                     if let Some(Known { shard, publication, .. }) = self.streams.get(&stream) {
@@ -273,15 +300,16 @@ impl Fleet {
                     }
                 }
                 Output::Transition(transition) => {
+                    let from = transition.from.map_or("none", StreamState::label);
                     tracing::info!(
                         app = &*transition.stream.app,
-                        from = transition.from.label(),
+                        from,
                         to = transition.to.label(),
                         worker = transition.worker.map(|worker| worker.0),
                         failure = transition.failure.map(Failure::label),
                         "stream of a worker"
                     );
-                    self.counters.on_transition(transition.from.label(), transition.to.label());
+                    self.counters.on_transition(from, transition.to.label());
                 }
                 Output::Phase { phase, took } => self.counters.on_phase(phase.label(), took),
             }
@@ -297,7 +325,7 @@ impl Fleet {
             return;
         };
         let carried =
-            Carried { stream: stream.clone(), worker, shard, bytes_out: 0, heard: None };
+            Carried { stream: stream.clone(), worker, shard, bytes_out: None, heard: None };
         self.attempts.insert(attempt, carried);
         let url = format!("rtmp://{address}/{WORKER_APP}/{}", stream.name);
         let leg = LegId(attempt.0);

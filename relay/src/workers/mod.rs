@@ -3,13 +3,18 @@
 //!
 //! It moves no media: that is the shards', which are told what to bring where.
 
+mod backend;
 mod command;
+mod fleet;
 pub mod guard;
 mod pipelines;
 mod presets;
+mod process;
 mod restarts;
+mod scaling;
 mod snapshots;
 mod tail;
+mod view;
 
 use std::io;
 use std::path::PathBuf;
@@ -20,12 +25,17 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 
+use self::backend::Backend;
+use self::fleet::Fleet;
 use self::pipelines::Pipelines;
 use crate::config::{Config, Role};
 use crate::message::{NodeEvent, ShardMessage, WorkSnapshot};
+use crate::telemetry::WorkCounters;
 
 /// This program, also when its file was replaced meanwhile.
 const OWN_PROGRAM: &str = "/proc/self/exe";
+/// News of workers waiting to be taken in.
+const INPUTS_WAITING_MAX: usize = 256;
 
 /// What a worker that is a child process prints on its standard output once it takes streams.
 pub const READY_LINE: &str = "ready";
@@ -55,6 +65,8 @@ pub struct WorkersSetup {
     pub events: mpsc::Receiver<NodeEvent>,
     /// Where to show what goes on.
     pub view: watch::Sender<WorkSnapshot>,
+    /// Where to count it.
+    pub counters: Arc<WorkCounters>,
 }
 
 /// The running work on streams. Workers that are children of this process die with its thread.
@@ -100,8 +112,13 @@ pub fn start(setup: WorkersSetup) -> io::Result<WorkersHandle> {
 }
 
 async fn run(setup: WorkersSetup, stop: watch::Receiver<bool>) {
-    let WorkersSetup { config, shards, events, view } = setup;
+    let WorkersSetup { config, shards, events, view, counters } = setup;
     let program = PathBuf::from(OWN_PROGRAM);
-    let (pipelines, changes) = Pipelines::new(config, shards, program, view);
-    pipelines.run(changes, events, stop).await;
+    if config.node.role == Role::Worker {
+        let (pipelines, changes) = Pipelines::new(config, shards, program, view);
+        return pipelines.run(changes, events, stop).await;
+    }
+    let (inputs, news) = mpsc::channel(INPUTS_WAITING_MAX);
+    let Some(backend) = Backend::new(Arc::clone(&config), program, inputs) else { return };
+    Fleet::new(config, shards, backend, counters, view).run(events, news, stop).await;
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -38,6 +39,8 @@ pub(super) struct ProcessBackend {
 #[derive(Debug)]
 struct Running {
     orders: mpsc::Sender<Stop>,
+    /// Its process; zero before and after there is one.
+    pid: Arc<AtomicU32>,
     task: JoinHandle<()>,
 }
 
@@ -48,8 +51,10 @@ impl ProcessBackend {
 
     pub(super) fn start(&mut self, worker: WorkerId) {
         let (orders, taken) = mpsc::channel(2);
+        let pid = Arc::<AtomicU32>::default();
         let birth = Birth {
             worker,
+            pid: Arc::clone(&pid),
             program: self.program.clone(),
             config: self.config.of_worker(u32::from(worker.0)).map(|it| it.to_toml(Secrets::Shown)),
             start_timeout: self.config.workers.start_timeout,
@@ -58,11 +63,12 @@ impl ProcessBackend {
         let inputs = self.inputs.clone();
         let task = tokio::spawn(async move {
             let (loss, detail) = birth.live(&inputs, taken).await;
+            birth.pid.store(0, Ordering::Relaxed);
             tracing::info!(worker = worker.0, ?loss, detail, "worker gone");
             // An error: the node ends.
             let _ended = inputs.send(Input::WorkerLost { worker, loss, detail }).await;
         });
-        self.workers.insert(worker, Running { orders, task });
+        self.workers.insert(worker, Running { orders, pid, task });
     }
 
     pub(super) fn stop(&mut self, worker: WorkerId, stop: Stop) {
@@ -74,6 +80,11 @@ impl ProcessBackend {
 
     pub(super) fn address(&self, worker: WorkerId) -> Option<String> {
         self.config.worker_address(u32::from(worker.0)).map(|address| address.to_string())
+    }
+
+    pub(super) fn pid(&self, worker: WorkerId) -> Option<u32> {
+        let pid = self.workers.get(&worker)?.pid.load(Ordering::Relaxed);
+        (pid > 0).then_some(pid)
     }
 
     /// Ends all of them, in order if they end in time.
@@ -90,6 +101,7 @@ impl ProcessBackend {
 /// All that one worker's life needs.
 struct Birth {
     worker: WorkerId,
+    pid: Arc<AtomicU32>,
     program: PathBuf,
     config: Option<String>,
     start_timeout: Duration,
@@ -99,7 +111,7 @@ struct Birth {
 impl Birth {
     /// From its start to its end: what became of it, and more about that.
     async fn live(
-        self,
+        &self,
         inputs: &mpsc::Sender<Input>,
         mut orders: mpsc::Receiver<Stop>,
     ) -> (Loss, String) {
@@ -113,6 +125,7 @@ impl Birth {
         let Some(pid) = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) else {
             return (Loss::StartFailed, "it has no process id".to_owned());
         };
+        self.pid.store(pid.as_raw_nonzero().get().unsigned_abs(), Ordering::Relaxed);
         tracing::info!(worker = self.worker.0, pid = pid.as_raw_nonzero(), "worker started");
         let ready = tokio::select! {
             ready = timeout(self.start_timeout, become_ready(&mut child, config)) => match ready {
@@ -128,31 +141,24 @@ impl Birth {
         }
         tracing::info!(worker = self.worker.0, "worker ready");
         let _ended = inputs.send(Input::WorkerReady { worker: self.worker, room: None }).await;
-        loop {
+        let order = tokio::select! {
+            status = child.wait() => {
+                let detail = status.map_or_else(|error| error.to_string(), |it| it.to_string());
+                return (Loss::Exited, detail);
+            }
+            // The backend gone is the node's end.
+            order = orders.recv() => order.unwrap_or(Stop::Kill),
+        };
+        if order == Stop::Gracefully {
+            let _ended = kill_process(pid, Signal::TERM);
             tokio::select! {
-                status = child.wait() => {
-                    let detail = status.map_or_else(|error| error.to_string(), |it| it.to_string());
-                    return (Loss::Exited, detail);
-                }
-                // The backend gone is the node's end.
-                order = orders.recv() => match order.unwrap_or(Stop::Kill) {
-                    Stop::Gracefully => {
-                        let _ended = kill_process(pid, Signal::TERM);
-                        tokio::select! {
-                            _ = child.wait() => {}
-                            () = sleep(self.stop_timeout) => {}
-                            _ = orders.recv() => {}
-                        }
-                        end(&mut child, pid).await;
-                        return (Loss::Exited, "stopped".to_owned());
-                    }
-                    Stop::Kill => {
-                        end(&mut child, pid).await;
-                        return (Loss::Exited, "killed".to_owned());
-                    }
-                }
+                _ = child.wait() => {}
+                () = sleep(self.stop_timeout) => {}
+                _ = orders.recv() => {}
             }
         }
+        end(&mut child, pid).await;
+        (Loss::Exited, "stopped".to_owned())
     }
 
     fn spawn(&self) -> io::Result<Child> {

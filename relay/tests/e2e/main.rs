@@ -2,6 +2,7 @@
 
 mod accounting;
 mod churn;
+mod commands;
 mod controls;
 mod enhanced;
 mod hostile;
@@ -18,4 +19,5 @@ mod slow;
 mod support;
 mod timestamps;
 mod upstreams;
+mod workers;
 mod yardstick;

@@ -3,6 +3,7 @@
 pub(crate) mod enhanced;
 pub(crate) mod eventually;
 pub(crate) mod ffmpeg;
+pub(crate) mod fleet;
 pub(crate) mod frames;
 pub(crate) mod http;
 pub(crate) mod kernel;

@@ -8,6 +8,8 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::eventually::eventually;
+use super::frames::Frames;
+use super::media::frames_of_file;
 use super::ports::free_address;
 use super::process::Process;
 
@@ -36,7 +38,9 @@ impl Nginx {
              pid nginx.pid; error_log stderr notice;\n\
              events {{ worker_connections 256; }}\n\
              rtmp {{ server {{ listen {address}; chunk_size 4096; max_message 8M;\n\
-             application live {{ live on; wait_key off; publish_notify on; }} }} }}\n"
+             application live {{ live on; wait_key off; publish_notify on;\n\
+             record all; record_path {}; record_unique on; record_max_size 64M; }} }} }}\n",
+            folder.path().display()
         );
         std::fs::write(folder.path().join("nginx.conf"), configuration).expect("write nginx.conf");
         let mut process = Self::spawn(&folder);
@@ -51,6 +55,32 @@ impl Nginx {
         let mut command = Command::new("nginx");
         command.arg("-p").arg(folder.path()).args(["-e", "stderr", "-c", "nginx.conf"]);
         Process::start(&mut command)
+    }
+
+    /// The streams called `name` that it recorded, in the order in which they came.
+    pub(crate) fn recordings(&self, name: &str) -> Vec<Frames> {
+        let entries = std::fs::read_dir(self.folder.path()).expect("its folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let names = names.map(|name| name.to_string_lossy().into_owned());
+        // NAME-SECONDS.flv
+        let is_of = |file: &String| {
+            file.rsplit_once('-').is_some_and(|(of, rest)| of == name && rest.ends_with(".flv"))
+        };
+        let mut names: Vec<String> = names.filter(is_of).collect();
+        names.sort_unstable();
+        names.iter().map(|name| frames_of_file(&self.folder.path().join(name))).collect()
+    }
+
+    /// How many publications it has recorded, so far.
+    pub(crate) fn accepted(&self) -> usize {
+        let entries = std::fs::read_dir(self.folder.path()).expect("its folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        names.filter(|name| name.to_string_lossy().ends_with(".flv")).count()
+    }
+
+    /// The URL of its application.
+    pub(crate) fn base(&self) -> String {
+        format!("rtmp://{}/live", self.address)
     }
 
     /// The URL of a stream of its application.

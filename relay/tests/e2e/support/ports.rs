@@ -25,3 +25,16 @@ pub(crate) fn free_address() -> SocketAddr {
     }
     panic!("no free port");
 }
+
+/// A loopback address such that nothing listens on it, nor on the `count` ports behind it.
+pub(crate) fn free_ports(count: u16) -> SocketAddr {
+    for _ in 0..COUNT {
+        let first = free_address();
+        let rest = (0..count).map(|_| free_address());
+        let follows = |(step, address): (u16, SocketAddr)| address.port() == first.port() + step;
+        if (1..).zip(rest).all(follows) {
+            return first;
+        }
+    }
+    panic!("no {count} free ports in a row");
+}

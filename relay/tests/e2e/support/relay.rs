@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     rtmp_keys: String,
     accounting: String,
     apps: String,
+    workers: String,
+    workers_max: usize,
     hosts: Option<(Namespaces, String)>,
 }
 
@@ -50,6 +52,8 @@ impl Settings {
             rtmp_keys: String::new(),
             accounting: String::new(),
             apps: "[[app]]\nname = \"live\"\n".to_owned(),
+            workers: String::new(),
+            workers_max: 0,
             hosts: None,
         }
     }
@@ -83,6 +87,21 @@ impl Settings {
         self.app("[[app.push]]").app(&format!("url = \"{url}\""))
     }
 
+    /// Adds a line to `[workers]` and what is below it.
+    pub(crate) fn workers(mut self, line: &str) -> Self {
+        if self.workers.is_empty() {
+            self.workers.push_str("[workers]\n");
+        }
+        writeln!(self.workers, "{line}").expect("writing to a string");
+        self
+    }
+
+    /// Sets how many workers it may have.
+    pub(crate) fn max_workers(mut self, max: usize) -> Self {
+        self.workers_max = max;
+        self
+    }
+
     /// Gives it a hosts file of its own, which can be changed while it runs.
     pub(crate) fn hosts(mut self, namespaces: Namespaces, text: &str) -> Self {
         self.hosts = Some((namespaces, text.to_owned()));
@@ -96,10 +115,14 @@ impl Settings {
 
     /// The configuration file's text.
     pub(crate) fn text(&self) -> String {
+        let workers = match &*self.workers {
+            "" => String::new(),
+            lines => format!("{lines}max = {}\n", self.workers_max),
+        };
         format!(
             "[node]\nname = \"test\"\nshards = 2\n{}\n[rtmp]\nlisten = [\"{}\"]\n{}\n\
-             [http]\nlisten = [\"{}\"]\n\n[accounting]\n{}\n[log]\nlevel = \"debug\"\nformat = \"human\"\n\n{}",
-            self.node, self.rtmp, self.rtmp_keys, self.http, self.accounting, self.apps
+             [http]\nlisten = [\"{}\"]\n\n[accounting]\n{}\n[log]\nlevel = \"debug\"\nformat = \"human\"\n\n{}\n{}",
+            self.node, self.rtmp, self.rtmp_keys, self.http, self.accounting, self.apps, workers
         )
     }
 
