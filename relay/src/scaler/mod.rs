@@ -25,3 +25,6 @@ pub use decision::{Decision, Hold, Occasion, Outcome, Reading, Signal};
 pub use record::{Opening, RecordLine, ReplayFault, Replayed, replay};
 pub use sample::{Connections, Sample, WorkerCounts};
 pub use scale::{DECISIONS_KEPT_MAX, Scaler};
+
+#[cfg(test)]
+mod tests;

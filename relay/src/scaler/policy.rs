@@ -79,13 +79,8 @@ fn threshold(settings: &ScalingConfig, sample: &Sample) -> Wish {
 fn queue_ratio(settings: &ScalingConfig, sample: &Sample, current: usize) -> Wish {
     let (high, low) = (settings.queue_high_percent as u64, settings.queue_low_percent as u64);
     let ready = sample.workers.ready as u64;
+    let ratio = sample.pending.map(|pending| pending.saturating_mul(100) / ready.max(1));
     // Without a ready worker any number of waiting streams is too many.
-    let ratio =
-        sample.pending.map(|pending| match pending.saturating_mul(100).checked_div(ready) {
-            Some(percent) => percent,
-            None if pending == 0 => 0,
-            None => u64::MAX,
-        });
     let exceeds = sample
         .pending
         .is_some_and(|pending| pending.saturating_mul(100) > high.saturating_mul(ready));
