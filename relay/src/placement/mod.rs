@@ -39,3 +39,6 @@ pub use settings::{Fleet, PlacementSettings};
 pub use state::{Event, StreamState, TRANSITIONS};
 pub use view::{Load, StreamView, Wait, WorkerView};
 pub use worker::WorkerState;
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,12 @@
 //! Strictly in turn: a small stream does not overtake one that waits for more room, or the large one
 //! might wait for ever. One that fits no worker at all is stepped over.
 
+use std::collections::BTreeMap;
+
 use super::planner::Placement;
 use super::room::{Room, Shortage};
 use super::settings::Fleet;
-use super::state::Event;
+use super::state::{Event, StreamState};
 use super::stream::Stream;
 use super::view::{Load, StreamView, Wait, WorkerView};
 use super::worker::{Worker, WorkerState};
@@ -47,7 +49,11 @@ impl Placement {
     /// The worker for a stream: the one that works on it already, then others than the last one it
     /// failed on, ready ones, ones that are to stay, and the one with the fewest streams.
     fn choose(&self, key: &StreamKey, stream: &Stream) -> Option<WorkerId> {
-        let mut kept = self.desired.max(self.settings.workers_min);
+        // Where others decide which workers go, none is known to be one too many.
+        let mut kept = match self.settings.fleet {
+            Fleet::Managed => self.desired.max(self.settings.workers_min),
+            Fleet::Given => usize::MAX,
+        };
         let mut best = None;
         for (id, worker) in &self.workers {
             if !self.may_carry(worker) {
@@ -95,10 +101,9 @@ impl Placement {
     pub fn load(&self) -> Load {
         let mut load = Load { pending: self.waiting.len(), ..Load::default() };
         for stream in self.streams.values() {
-            use super::state::StreamState::{Done, Draining, Failed};
             match stream.state {
-                Failed => load.failed += 1,
-                Done | Draining => {}
+                StreamState::Failed => load.failed += 1,
+                StreamState::Done | StreamState::Draining => {}
                 _ => load.streams += 1,
             }
         }
@@ -118,7 +123,7 @@ impl Placement {
     /// Every stream, in order of names.
     #[must_use]
     pub fn streams(&self) -> Vec<StreamView> {
-        let places: std::collections::BTreeMap<&StreamKey, usize> =
+        let places: BTreeMap<&StreamKey, usize> =
             self.waiting.values().enumerate().map(|(index, key)| (key, index + 1)).collect();
         let view = |(key, stream): (&StreamKey, &Stream)| StreamView {
             stream: key.clone(),
