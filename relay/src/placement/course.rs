@@ -154,7 +154,10 @@ impl Placement {
         stream.clock.failed.get_or_insert(now);
         stream.last_failure = Some((failure, detail.clone()));
         stream.avoid = stream.worker;
-        let verdict = stream.retries.on_failure(now, &self.settings.retry);
+        let verdict = match stream.retries.on_failure(now, &self.settings.retry) {
+            _ if failure == Failure::GivenUp => Verdict::Exhausted,
+            verdict => verdict,
+        };
         let (attempts, ticket) = (stream.attempts, stream.ticket);
         match verdict {
             Verdict::Again { at } => {

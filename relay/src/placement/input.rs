@@ -128,6 +128,8 @@ pub enum Failure {
     Disconnected,
     /// The command ended.
     CommandExited,
+    /// The worker tried the command as often as a stream is tried, and gives up. So do we.
+    GivenUp,
     /// The upstream refused the stream, or cannot be reached.
     Upstream,
     /// Media went in and nothing came out for too long.
@@ -137,6 +139,17 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Refused,
+        Self::Disconnected,
+        Self::CommandExited,
+        Self::GivenUp,
+        Self::Upstream,
+        Self::Stalled,
+        Self::WorkerLost,
+    ];
+
     /// The failure in one word, for labels and logs.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -144,6 +157,7 @@ impl Failure {
             Self::Refused => "refused",
             Self::Disconnected => "disconnected",
             Self::CommandExited => "command_exited",
+            Self::GivenUp => "given_up",
             Self::Upstream => "upstream",
             Self::Stalled => "stalled",
             Self::WorkerLost => "worker_lost",

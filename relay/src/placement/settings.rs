@@ -43,7 +43,12 @@ impl PlacementSettings {
     #[must_use]
     pub fn new(config: &WorkersConfig) -> Self {
         Self {
-            fleet: if config.backend.is_managed() { Fleet::Managed } else { Fleet::Given },
+            // A dry run decides, and starts and stops nothing.
+            fleet: if config.backend.is_managed() && !config.scaling.dry_run {
+                Fleet::Managed
+            } else {
+                Fleet::Given
+            },
             workers_min: config.min,
             workers_max: config.max,
             room: Room::new(&config.capacity),

@@ -3,11 +3,22 @@
 use super::super::*;
 use super::world::World;
 use super::*;
+use crate::config::{WorkerBackend, WorkersConfig};
 use crate::id::WorkerId;
 
 fn found(number: u16, streams: &[&str]) -> Input {
     let streams = streams.iter().map(|stream| key(stream)).collect();
     Input::WorkerFound { worker: WorkerId(number), room: None, streams }
+}
+
+#[test]
+fn a_dry_run_starts_not_even_the_least_number() {
+    let mut config =
+        WorkersConfig { backend: WorkerBackend::Process, min: 2, ..Default::default() };
+    let told = |config: &WorkersConfig| World::new(PlacementSettings::new(config)).told();
+    assert_eq!(told(&config), ["start 1", "start 2"]);
+    config.scaling.dry_run = true;
+    assert_eq!(told(&config), Vec::<String>::new());
 }
 
 #[test]

@@ -113,17 +113,22 @@ fn perform(world: &mut World, act: &Act) {
     }
 }
 
+/// Workers come up and end as they are told.
+fn go_on(world: &mut World) {
+    for (worker, running) in world.workers.clone() {
+        match running {
+            Running::Starting => world.ready(worker.0),
+            Running::Stopping => world.lose(worker.0, Loss::Exited),
+            Running::Ready => {}
+        }
+    }
+}
+
 /// From now on everything goes well.
 fn heal(world: &mut World) {
     world.desire(world.settings.workers_max);
     for _ in 0..120 {
-        for (worker, running) in world.workers.clone() {
-            match running {
-                Running::Starting => world.ready(worker.0),
-                Running::Stopping => world.lose(worker.0, Loss::Exited),
-                Running::Ready => {}
-            }
-        }
+        go_on(world);
         for (stream, carried) in world.carried.clone() {
             if carried.finishing {
                 world.flush(name(&stream));
@@ -207,9 +212,7 @@ proptest! {
                 }
             }
             world.pass(seconds(10));
-            for worker in world.workers.keys().copied().collect::<Vec<_>>() {
-                world.ready(worker.0);
-            }
+            go_on(&mut world);
         }
         let begun = world.transitions.iter().filter(|one| one.event == Event::Begun).count();
         prop_assert_eq!(world.state("a"), Some(StreamState::Failed));

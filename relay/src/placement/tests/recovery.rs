@@ -69,6 +69,16 @@ fn a_command_that_exits_at_once_is_tried_again_with_growing_pauses_and_then_give
 }
 
 #[test]
+fn what_a_worker_has_tried_often_enough_is_not_tried_again() {
+    let mut world = World::new(settings());
+    world.desire(2);
+    world.relay(&["a"]);
+    world.fail("a", Failure::GivenUp, "status 1, four times");
+    assert_eq!(world.told(), ["fail a after 1: given_up: status 1, four times"]);
+    assert_eq!(world.state("a"), Some(StreamState::Failed));
+}
+
+#[test]
 fn a_failed_stream_is_tried_again_when_asked_or_published_anew() {
     let mut world = World::new(PlacementSettings {
         retry: RetrySettings { retries_max: 0, ..settings().retry },
