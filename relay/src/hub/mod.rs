@@ -9,6 +9,7 @@ pub mod directory;
 pub mod egress;
 pub mod frame;
 mod headers;
+mod history;
 mod hold;
 pub mod limits;
 mod log;

@@ -217,7 +217,7 @@ impl Stream {
         self.log.append(frame, &self.limits);
         if entry {
             // Now nobody joins at the group of pictures before.
-            self.forget_history();
+            self.forget_history(now);
         }
         if entry && self.subscribers.joining() > 0 { Appended::Urgent } else { Appended::Relayed }
     }
@@ -358,34 +358,6 @@ impl Stream {
         subscriber.stats.bytes_sent += in_flight.sent.bytes;
         self.meters.bytes_out.add(now, in_flight.sent.bytes);
         in_flight.sent
-    }
-
-    /// Drops what is too old, and what nobody needs.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        self.log.evict(now, &self.limits);
-        self.forget_history();
-        self.log.trim();
-    }
-
-    /// Drops the frames that neither a subscriber in the log nor a join needs: history is kept for
-    /// the slow alone.
-    fn forget_history(&mut self) {
-        let needed = self.subscribers.iter().filter(|(_, subscriber)| !subscriber.paused);
-        let slowest = needed
-            .filter_map(|(_, subscriber)| match subscriber.position() {
-                Position::At(cursor) => Some(cursor),
-                Position::Joining { .. } => None,
-            })
-            .min();
-        let join = if !self.epoch.publishing {
-            self.log.next()
-        } else if self.epoch.has_video {
-            self.log.newest_entry(self.epoch.start).unwrap_or(self.log.next())
-        } else {
-            self.recent(self.epoch.start)
-        };
-        let held = self.held.map_or(u64::MAX, |_| self.held_start(now).unwrap_or(u64::MAX));
-        self.log.evict_before(join.min(slowest.unwrap_or(u64::MAX)).min(held));
     }
 
     /// The subscribers to close: those that took nothing for longer than `disconnect_after`.

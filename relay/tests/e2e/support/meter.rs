@@ -40,7 +40,7 @@ impl Meter {
                 let (there, here) = (Arc::clone(&counting), Arc::clone(&counting));
                 thread::spawn(move || copy(client, server, &there.to_relay));
                 thread::spawn(move || {
-                    copy(back.0, back.1.expect("a descriptor"), &here.from_relay)
+                    copy(back.0, back.1.expect("a descriptor"), &here.from_relay);
                 });
             }
         });
