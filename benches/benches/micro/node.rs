@@ -15,6 +15,7 @@ use edgerelay::hub::directory::Directory;
 use edgerelay::id::ShardId;
 use edgerelay::message::ShardMessage;
 use edgerelay::shard::{self, Commons, MAILBOX_MESSAGES_MAX, ShardSetup};
+use edgerelay::telemetry::account::Ledger;
 use edgerelay::telemetry::{Readiness, ShardCounters};
 use edgerelay_proto::session::{
     ClientConfig, ClientEvent, ClientMode, ClientOutput, ClientSession, RtmpUrl,
@@ -56,10 +57,12 @@ impl Node {
             counters: Arc::new(ShardCounters::new()),
             mailbox,
             peers: vec![sender.clone()],
+            events: None,
             commons: Arc::new(Commons {
                 directory: Mutex::new(Directory::new()),
                 admission: Mutex::new(admission),
                 readiness: Arc::new(Readiness::new(1)),
+                ledger: Arc::new(Ledger::disabled()),
             }),
         })?;
         Ok(Self { address, mailbox: sender, thread: Some(thread) })
