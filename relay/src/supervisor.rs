@@ -24,8 +24,7 @@ use crate::hub::directory::Directory;
 use crate::id::ShardId;
 use crate::message::{NODE_EVENTS_MAX, ShardMessage, WorkSnapshot};
 use crate::shard::{self, Commons, MAILBOX_MESSAGES_MAX, ShardSetup};
-use crate::telemetry::account::Ledger;
-use crate::telemetry::{Readiness, ShardCounters, WorkCounters, logging};
+use crate::telemetry::{Ledger, Readiness, ShardCounters, WorkCounters, logging};
 use crate::workers::{self, WorkersHandle, WorkersSetup};
 
 /// A clean drain. The numbers are those of `sysexits.h`.

@@ -1,8 +1,7 @@
-//! The thread that keeps the node's books: once in a period it has the kernel programs look at all
-//! connections, and reads what they know of ours.
+//! The thread that keeps the node's books: when somebody wants to know, and now and then, it has the
+//! kernel programs look at all connections, and reads what they know of ours.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -14,11 +13,11 @@ use super::reader::{Reader, Unavailable};
 use super::{monotonic_ns, object};
 use crate::config::AccountingConfig;
 use crate::telemetry::Readiness;
-use crate::telemetry::account::{GroupTotals, KernelTotals, Ledger, ServiceTotals};
+use crate::telemetry::account::{GroupTotals, KernelTotals, ServiceTotals};
+use crate::telemetry::ledger::{Ledger, Wake};
 
-/// How often. With the quarter of a second for which a description of the clients is handed out
-/// again, what is shown is at most a second old.
-const PERIOD: Duration = Duration::from_millis(750);
+/// How often while nobody asks: closed connections are entered, and lost programs noticed.
+const PERIOD: Duration = Duration::from_secs(5);
 
 /// Without the snapshot, a connection that was not heard of for so long only receives, and its socket
 /// is asked.
@@ -27,17 +26,17 @@ const QUIET_MAX: Duration = Duration::from_millis(750);
 /// The role under which the node's HTTP connections are shown. Shards do not know them.
 const HTTP: &str = "http";
 
-/// The running thread. Dropping it stops it without waiting.
+/// The running thread.
 #[derive(Debug)]
 pub struct Accounting {
     thread: JoinHandle<()>,
-    stop: mpsc::Sender<()>,
+    ledger: Arc<Ledger>,
 }
 
 impl Accounting {
     /// Stops it, and waits for that.
     pub fn shutdown(self) {
-        drop(self.stop);
+        self.ledger.stop();
         if self.thread.join().is_err() {
             tracing::error!("the accounting thread panicked");
         }
@@ -54,7 +53,7 @@ pub fn start(
     ledger: Arc<Ledger>,
     readiness: Arc<Readiness>,
 ) -> std::io::Result<Accounting> {
-    let (stop, stopped) = mpsc::channel();
+    let shared = Arc::clone(&ledger);
     let mut sampler = Sampler {
         pins: PinFolder::new(&config.pin_dir),
         ledger,
@@ -64,11 +63,15 @@ pub fn start(
         told: Told::Nothing,
     };
     let thread = thread::Builder::new().name("accounting".to_owned()).spawn(move || {
-        while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+        sampler.ledger.attend();
+        loop {
             sampler.sample(Instant::now());
+            if sampler.ledger.wait(PERIOD) == Wake::Stop {
+                break;
+            }
         }
     })?;
-    Ok(Accounting { thread, stop })
+    Ok(Accounting { thread, ledger: shared })
 }
 
 /// What the log said last.

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::merge::{ClientCounts, NodeSnapshot, count_clients};
 use crate::id::ShardId;
 use crate::message::{ShardMessage, ShardSnapshot};
+use crate::telemetry::Ledger;
 
 /// How long a shard has to answer, mailbox included.
 pub(super) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -22,6 +23,7 @@ pub(super) const REUSE_AGE_MAX: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct Collector {
     shards: Vec<mpsc::Sender<ShardMessage>>,
+    ledger: Arc<Ledger>,
     answer_wait_max: Duration,
     reuse_age_max: Duration,
     last: Mutex<Last>,
@@ -37,12 +39,13 @@ struct Last {
 impl Collector {
     pub(super) fn new(
         shards: Vec<mpsc::Sender<ShardMessage>>,
+        ledger: Arc<Ledger>,
         answer_wait_max: Duration,
         reuse_age_max: Duration,
     ) -> Self {
         let clients = vec![ClientCounts::new(); shards.len()];
         let last = Mutex::new(Last { taken: None, clients });
-        Self { shards, answer_wait_max, reuse_age_max, last }
+        Self { shards, ledger, answer_wait_max, reuse_age_max, last }
     }
 
     /// The node as it is now, or was a moment ago.
@@ -54,6 +57,8 @@ impl Collector {
         {
             return Arc::clone(node);
         }
+        // First, so that shards describe their clients with fresh figures.
+        self.ledger.freshen().await;
         let answers = self.ask().await;
         let mut shards_missing = Vec::new();
         let mut parts = Vec::with_capacity(answers.len());
@@ -107,7 +112,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(20);
 
     fn collector(mailboxes: Vec<mpsc::Sender<ShardMessage>>, reuse: Duration) -> Collector {
-        Collector::new(mailboxes, SHORT, reuse)
+        Collector::new(mailboxes, Arc::new(Ledger::disabled()), SHORT, reuse)
     }
 
     async fn answer(mailbox: &mut mpsc::Receiver<ShardMessage>, key: &StreamKey) {

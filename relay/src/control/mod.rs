@@ -28,8 +28,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::Config;
 use crate::message::{ShardMessage, WorkSnapshot};
 pub use crate::telemetry::Readiness;
-use crate::telemetry::account::Ledger;
-use crate::telemetry::{ShardCounters, WorkCounters};
+use crate::telemetry::{Ledger, ShardCounters, WorkCounters};
 use collector::{ANSWER_WAIT_MAX, Collector, REUSE_AGE_MAX};
 use pages::Node;
 use server::ServerLimits;
@@ -85,7 +84,8 @@ impl ControlServer {
 ///
 /// When the thread or its runtime cannot be made.
 pub fn start(listeners: Vec<TcpListener>, handle: ControlHandle) -> io::Result<ControlServer> {
-    let collector = Collector::new(handle.shards.clone(), ANSWER_WAIT_MAX, REUSE_AGE_MAX);
+    let ledger = Arc::clone(&handle.ledger);
+    let collector = Collector::new(handle.shards.clone(), ledger, ANSWER_WAIT_MAX, REUSE_AGE_MAX);
     start_with(listeners, Node { handle, collector }, ServerLimits::default())
 }
 

@@ -58,7 +58,8 @@ fn node(scripts: &[Script]) -> Node {
         true => Duration::from_millis(50),
         false => ANSWER_WAIT_MAX,
     };
-    let collector = Collector::new(handle.shards.clone(), wait_max, Duration::ZERO);
+    let ledger = Arc::clone(&handle.ledger);
+    let collector = Collector::new(handle.shards.clone(), ledger, wait_max, Duration::ZERO);
     Node { handle, collector }
 }
 

@@ -41,8 +41,7 @@ use crate::hub::admission::Admission;
 use crate::hub::directory::Directory;
 use crate::id::ShardId;
 use crate::message::{NodeEvent, ShardMessage};
-use crate::telemetry::account::Ledger;
-use crate::telemetry::{Readiness, ShardCounters};
+use crate::telemetry::{Ledger, Readiness, ShardCounters};
 
 pub use self::bounds::MAILBOX_MESSAGES_MAX;
 

@@ -1,18 +1,13 @@
 //! What the kernel counts of each connection, and the sums over roles and applications.
 //!
 //! An [`Account`] is made by the shard that opens the connection, brought up to date by whoever asks
-//! the kernel, and read by whoever shows it. The [`Ledger`] is where shards hand new accounts over and
-//! where the sums are put. It asks the kernel nothing itself.
+//! the kernel, and read by whoever shows it. It asks the kernel nothing itself.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::role::ClientRole;
-
-/// Accounts waiting to be taken over. One for each connection opened within a sampling period; more
-/// are missing from the sums, and counted.
-const ARRIVALS_MAX: usize = 65_536;
 
 /// Where figures come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,72 +203,6 @@ pub struct KernelTotals {
     pub missed: u64,
 }
 
-/// Where shards hand over accounts, and where sums are put.
-#[derive(Debug, Default)]
-pub struct Ledger {
-    /// Nobody takes accounts over otherwise.
-    enabled: bool,
-    arrivals: Mutex<Vec<Arc<Account>>>,
-    missed: AtomicU64,
-    totals: Mutex<Arc<KernelTotals>>,
-}
-
-impl Ledger {
-    /// One that takes accounts.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { enabled: true, ..Self::default() }
-    }
-
-    /// One that takes none, and asks nobody to ask the kernel.
-    #[must_use]
-    pub fn disabled() -> Self {
-        Self::default()
-    }
-
-    /// Whether connections are to be accounted for.
-    #[must_use]
-    pub const fn is_enabled(&self) -> bool {
-        self.enabled
-    }
-
-    /// Takes a new connection's account.
-    pub fn admit(&self, account: &Arc<Account>) {
-        if !self.enabled {
-            return;
-        }
-        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-        if arrivals.len() < ARRIVALS_MAX {
-            arrivals.push(Arc::clone(account));
-        } else {
-            self.missed.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// The accounts that came since the last call.
-    #[must_use]
-    pub fn take_arrivals(&self) -> Vec<Arc<Account>> {
-        std::mem::take(&mut *self.arrivals.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Accounts that found no place.
-    #[must_use]
-    pub fn missed(&self) -> u64 {
-        self.missed.load(Ordering::Relaxed)
-    }
-
-    /// Puts new sums in place of the old.
-    pub fn publish(&self, totals: KernelTotals) {
-        *self.totals.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(totals);
-    }
-
-    /// The sums.
-    #[must_use]
-    pub fn totals(&self) -> Arc<KernelTotals> {
-        Arc::clone(&self.totals.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,24 +226,5 @@ mod tests {
         account.record(&figures(KernelSource::TcpInfo, 90));
         assert_eq!(account.figures(), figures(KernelSource::TcpInfo, 100));
         assert!(!account.is_covered());
-    }
-
-    #[test]
-    fn a_flood_of_arrivals_is_bounded_and_counted() {
-        let ledger = Ledger::new();
-        let account = Arc::new(Account::new(1));
-        for _ in 0..ARRIVALS_MAX + 3 {
-            ledger.admit(&account);
-        }
-        assert_eq!(ledger.take_arrivals().len(), ARRIVALS_MAX);
-        assert_eq!(ledger.missed(), 3);
-        assert!(ledger.take_arrivals().is_empty());
-    }
-
-    #[test]
-    fn a_disabled_ledger_keeps_nothing() {
-        let ledger = Ledger::disabled();
-        ledger.admit(&Arc::new(Account::new(1)));
-        assert!(ledger.take_arrivals().is_empty());
     }
 }
