@@ -34,12 +34,30 @@ pub enum Service {
     Rtmp = 0,
     /// Accepted on an HTTP listener.
     Http = 1,
-    /// Opened by somebody on this machine, to a port that we push to or pull from.
+    /// Opened by somebody on this machine, to a port that we push to or pull from, or a worker's.
     Upstream = 2,
+    /// Accepted by a worker that the node starts.
+    Worker = 3,
+}
+
+impl Service {
+    /// Every service.
+    pub const ALL: [Self; 4] = [Self::Rtmp, Self::Http, Self::Upstream, Self::Worker];
+
+    /// The name in metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Rtmp => "rtmp",
+            Self::Http => "http",
+            Self::Upstream => "upstream",
+            Self::Worker => "worker",
+        }
+    }
 }
 
 /// How many services there are.
-pub const SERVICES_MAX: u32 = 3;
+pub const SERVICES_MAX: u32 = Service::ALL.len() as u32;
 
 /// Who opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
 use edgerelay_ebpf_common::{Connection, Growth, Heartbeat, PortKey, SERVICES_MAX, Totals};
 
 /// Ports at most.
-const PORTS_MAX: u32 = 1024;
+const PORTS_MAX: u32 = 8192;
 /// Connections at most, open ones and those closed within seconds; the loader may say otherwise.
 const CONNECTIONS_MAX: u32 = 65_536;
 /// The kernel's word for an entry that is there already.

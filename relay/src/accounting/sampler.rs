@@ -23,9 +23,6 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// is asked.
 const QUIET_MAX: Duration = Duration::from_millis(750);
 
-/// The role under which the node's HTTP connections are shown. Shards do not know them.
-const HTTP: &str = "http";
-
 /// The running thread.
 #[derive(Debug)]
 pub struct Accounting {
@@ -159,12 +156,11 @@ fn add_services(reader: &Reader, totals: &mut KernelTotals) {
         retransmits: http.retransmits,
         rtt_seconds: None,
     };
-    totals.groups.insert((HTTP, "".into()), sums);
-    for (service, name) in
-        [(Service::Rtmp, "rtmp"), (Service::Http, HTTP), (Service::Upstream, "upstream")]
-    {
+    // Shards do not know them, so they are a role of their own.
+    totals.groups.insert((Service::Http.label(), "".into()), sums);
+    for service in Service::ALL {
         let Totals { opened, closed, untracked, .. } = reader.totals(service);
-        totals.services.insert(name, ServiceTotals { opened, closed });
+        totals.services.insert(service.label(), ServiceTotals { opened, closed });
         totals.untracked += untracked;
     }
 }
