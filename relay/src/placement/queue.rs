@@ -1,7 +1,8 @@
 //! How a stream finds a worker: in turn, by room, away from what failed.
 //!
 //! Strictly in turn: a small stream does not overtake one that waits for more room, or the large one
-//! might wait for ever. One that fits no worker at all is stepped over.
+//! might wait for ever. One that fits no worker at all is stepped over, and one that is kept a place
+//! takes it at once: nobody else may.
 
 use std::collections::BTreeMap;
 
@@ -20,13 +21,20 @@ impl Placement {
     pub(super) fn place_waiting(&mut self) {
         let turns: Vec<(u64, StreamKey)> =
             self.waiting.iter().map(|(ticket, key)| (*ticket, key.clone())).collect();
+        let mut full = false;
         for (ticket, key) in turns {
             let Some(stream) = self.streams.get(&key) else { continue };
             if !stream.is_due(self.now) || self.outgrown(&stream.need).is_some() {
                 continue;
             }
+            if full && !self.workers.values().any(|worker| worker.held.contains_key(&key)) {
+                continue;
+            }
             let need = stream.need;
-            let Some(id) = self.choose(&key, stream) else { break };
+            let Some(id) = self.choose(&key, stream) else {
+                full = true;
+                continue;
+            };
             self.waiting.remove(&ticket);
             self.place(&key, id, need);
         }

@@ -16,7 +16,7 @@ pub struct Decision {
     pub sample: Sample,
     /// What each signal came to.
     pub readings: Vec<Reading>,
-    /// How many workers there were to be until now.
+    /// How many workers there were to be until now, or are, if that is more.
     pub current: usize,
     /// How many the policy wants, within the limits; none where nothing is known.
     pub wanted: Option<usize>,

@@ -12,7 +12,7 @@ use super::cooldown::Cooldown;
 use super::decision::{Decision, Hold, Occasion, Outcome};
 use super::policy::wish;
 use super::record::Opening;
-use super::sample::Sample;
+use super::sample::{Sample, WorkerCounts};
 use crate::config::{ScalingConfig, ScalingPolicy, WorkersConfig};
 
 /// Decisions kept for the API: an hour's at a look every ten seconds.
@@ -86,26 +86,27 @@ impl Scaler {
     /// Takes in a sample. None, and no change, where it is not time and nothing is urgent.
     pub fn handle_sample(&mut self, now: Instant, sample: Sample) -> Option<Decision> {
         let occasion = self.occasion(now, &sample)?;
+        let current = self.current(&sample);
         let elapsed = self.last_look.map_or(Duration::ZERO, |last| now.saturating_since(last));
         let elapsed = elapsed.min(self.scaling().poll.saturating_mul(POLLS_COUNTED_MAX));
-        let wish = wish(self.scaling(), &sample, self.current);
+        let wish = wish(self.scaling(), &sample, current);
         let (min, max) = (self.opening.min.min(self.opening.max), self.opening.max);
         let wanted = wish.wants.map(|wants| wants.clamp(min, max));
         let (desired, outcome) = match wanted {
-            Some(wanted) if wanted > self.current => {
+            Some(wanted) if wanted > current => {
                 self.cooldown.interrupt();
-                (wanted.min(self.current.saturating_add(self.step())), Outcome::Out)
+                (wanted.min(current.saturating_add(self.step())), Outcome::Out)
             }
-            Some(wanted) if wish.complete && wanted == self.current => {
+            Some(wanted) if wish.complete && wanted == current => {
                 self.cooldown.interrupt();
-                (self.current, Outcome::Steady)
+                (current, Outcome::Steady)
             }
             Some(wanted) if wish.complete => {
                 self.consider_fewer(wanted, elapsed, occasion, &sample)
             }
             _ => {
                 self.cooldown.interrupt();
-                (self.current, Outcome::Hold(Hold::Missing))
+                (current, Outcome::Hold(Hold::Missing))
             }
         };
         let decision = Decision {
@@ -113,7 +114,7 @@ impl Scaler {
             occasion,
             sample,
             readings: wish.readings,
-            current: self.current,
+            current,
             wanted,
             desired,
             outcome,
@@ -140,7 +141,7 @@ impl Scaler {
     ) -> (usize, Outcome) {
         let (enough, lasted) = self.cooldown.extend(wanted, elapsed);
         let cooldown = self.scaling().cooldown;
-        let current = self.current;
+        let current = self.current(sample);
         if lasted < cooldown || occasion == Occasion::Waiting {
             let remaining = cooldown.saturating_sub(lasted).as_millis();
             let remaining_millis = u64::try_from(remaining).unwrap_or(u64::MAX);
@@ -167,8 +168,14 @@ impl Scaler {
         let waits = sample.pending.is_some_and(|pending| pending > self.pending_seen);
         // One more for each look is that policy's pace; only from nothing there is no use in waiting.
         let paced = self.scaling().policy == ScalingPolicy::QueueRatio && sample.workers.ready > 0;
-        let room = self.current < self.opening.max && sample.workers.starting == 0;
+        let room = self.current(sample) < self.opening.max && sample.workers.starting == 0;
         (waits && room && !paced).then_some(Occasion::Waiting)
+    }
+
+    /// How many workers there were to be, or are: those that were found have their cooldown too.
+    fn current(&self, sample: &Sample) -> usize {
+        let WorkerCounts { starting, ready, .. } = sample.workers;
+        self.current.max(starting.saturating_add(ready)).min(self.opening.max)
     }
 
     const fn scaling(&self) -> &ScalingConfig {

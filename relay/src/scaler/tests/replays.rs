@@ -18,9 +18,10 @@ fn day() -> Vec<RecordLine> {
     };
     let waits = Sample { pending: Some(1), ..streams(1) };
     let carries = Sample { workers: busy(1), ..streams(1) };
+    let comes = Sample { workers: busy(1), ..streams(10) };
     let many = Sample { workers: busy(3), ..streams(10) };
     let gap = Sample { streams: None, ..many };
-    let samples = [quiet(), waits, carries, many, many, gap, quiet(), quiet(), quiet(), quiet()];
+    let samples = [quiet(), waits, carries, comes, many, gap, quiet(), quiet(), quiet(), quiet()];
     let left = run(scaler(ScalingConfig::default(), 0), &samples);
     let left =
         run(scaler(queue_ratio(), left), &[waits, waits, quiet(), quiet(), quiet(), quiet()]);

@@ -71,7 +71,7 @@ fn waiting_streams_ask_for_workers_besides_those_that_are_taken() {
     for (pending, taken, desired) in [(0, 3, 0), (1, 0, 1), (1, 3, 4), (4, 3, 4), (5, 3, 5)] {
         let sample = Sample { pending: Some(pending), workers: busy(taken), ..quiet() };
         let decision = first(scaling.clone(), 0, sample);
-        assert_eq!(decision.desired, desired, "{pending} wait, {taken} are taken");
+        assert_eq!(decision.wanted, Some(desired), "{pending} wait, {taken} are taken");
     }
 }
 
@@ -140,9 +140,15 @@ fn a_queue_that_a_starting_worker_will_take_adds_none() {
 #[test]
 fn an_empty_queue_lets_one_worker_go_after_each_cooldown() {
     let mut scaler = scaler(queue_ratio(), 2);
-    let idle = WorkerCounts { ready: 2, ..WorkerCounts::default() };
+    assert_eq!(watch(&mut scaler, 0, &[quiet(); 9]), [2, 2, 2, 1, 1, 1, 1, 0, 0]);
+}
+
+#[test]
+fn workers_that_were_found_have_their_cooldown() {
+    let mut scaler = scaler(streams_alone(), 0);
+    let idle = WorkerCounts { ready: 3, ..WorkerCounts::default() };
     let sample = Sample { workers: idle, ..quiet() };
-    assert_eq!(watch(&mut scaler, 0, &[sample; 9]), [2, 2, 2, 1, 1, 1, 1, 0, 0]);
+    assert_eq!(watch(&mut scaler, 0, &[sample; 4]), [3, 3, 3, 0]);
 }
 
 #[test]
