@@ -2,6 +2,8 @@
 //!
 //! Every change of state goes through [`Placement::transit`], by the table in `state`.
 
+use std::time::Duration;
+
 use edgerelay_proto::time::Instant;
 
 use super::input::Failure;
@@ -13,6 +15,9 @@ use super::stream::Stream;
 use super::worker::WorkerState;
 use crate::config::Resources;
 use crate::id::{StreamKey, WorkerId};
+
+/// Said again within so long, a stream was fed all the time in between.
+const FED_STEADILY: Duration = Duration::from_secs(2);
 
 impl Placement {
     pub(super) fn on_published(&mut self, key: StreamKey, need: Option<Resources>) {
@@ -88,10 +93,13 @@ impl Placement {
 
     pub(super) fn on_fed(&mut self, key: &StreamKey) {
         let now = self.now;
-        if let Some(stream) = self.streams.get_mut(key)
-            && stream.attempt.is_some()
-        {
-            stream.stall_from.get_or_insert(now);
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        // What is fed steadily was fed from the time that this was last said.
+        let before = stream.fed_at.replace(now);
+        let steady = before.filter(|at| now.saturating_since(*at) <= FED_STEADILY);
+        if stream.attempt.is_some() {
+            let from = steady.unwrap_or(now).max(stream.progress_at.unwrap_or(now));
+            stream.stall_from.get_or_insert(from);
         }
     }
 
@@ -112,6 +120,7 @@ impl Placement {
         let now = self.now;
         let Some(state) = self.state_under(key, attempt) else { return };
         let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.progress_at = Some(now);
         stream.stall_from = (state == StreamState::Draining).then_some(now);
         if let Some(worker) = stream.worker.and_then(|id| self.workers.get_mut(&id)) {
             worker.progress_at = Some(now);
@@ -201,6 +210,7 @@ impl Placement {
         stream.attempt = Some(attempt);
         stream.attempts = stream.attempts.saturating_add(1);
         stream.stall_from = None;
+        stream.progress_at = Some(now);
         stream.retry_at = None;
         let first = (stream.attempts == 1).then_some(stream.clock.published).flatten();
         stream.clock.begun = Some(now);
@@ -243,6 +253,7 @@ impl Placement {
         let now = self.now;
         for stream in self.streams.values_mut() {
             stream.stall_from = stream.stall_from.map(|_| now);
+            stream.fed_at = None;
         }
     }
 

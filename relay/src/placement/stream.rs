@@ -32,6 +32,10 @@ pub(super) struct Stream {
     /// When it was first fed after it last got on: from here a stall is counted. While it drains,
     /// since it last got on.
     pub(super) stall_from: Option<Instant>,
+    /// When it was last said that it was fed.
+    pub(super) fed_at: Option<Instant>,
+    /// When the attempt under way began or last got on.
+    pub(super) progress_at: Option<Instant>,
     pub(super) clock: PhaseClock,
 }
 
@@ -64,6 +68,8 @@ impl Stream {
             avoid: None,
             retry_at: None,
             stall_from: None,
+            fed_at: None,
+            progress_at: None,
             clock: PhaseClock { published: Some(now), ..PhaseClock::default() },
         }
     }

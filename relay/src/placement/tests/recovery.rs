@@ -155,6 +155,42 @@ fn a_worker_that_takes_media_and_gives_none_is_found_out() {
 }
 
 #[test]
+fn a_stall_is_found_when_its_time_is_over_however_news_of_feeding_come() {
+    let mut world = World::new(settings());
+    world.desire(1);
+    world.relay(&["a"]);
+    for _ in 0..3 {
+        world.feed("a");
+        world.pass(millis(400));
+        world.progress("a");
+        world.pass(millis(600));
+    }
+    // It last got on 600 ms ago and was fed since; the next news of that comes now.
+    for _ in 0..9 {
+        world.feed("a");
+        world.pass(seconds(1));
+    }
+    world.feed("a");
+    world.pass(millis(399));
+    assert_eq!(world.state("a"), Some(StreamState::Relaying));
+    world.pass(millis(1));
+    assert_eq!(world.state("a"), Some(StreamState::Recovering));
+}
+
+#[test]
+fn media_after_a_pause_is_not_held_against_the_worker_for_the_pause() {
+    let mut world = World::new(settings());
+    world.desire(1);
+    world.relay(&["a"]);
+    world.feed("a");
+    world.progress("a");
+    world.pass(seconds(60));
+    world.feed("a");
+    world.pass(millis(9_999));
+    assert_eq!(world.state("a"), Some(StreamState::Relaying));
+}
+
+#[test]
 fn one_stuck_stream_among_others_does_not_cost_the_worker() {
     let mut world = World::new(settings());
     world.desire(1);
