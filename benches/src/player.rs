@@ -77,6 +77,8 @@ pub struct Player {
     began: Instant,
     /// When `play` was accepted.
     playing_since: Instant,
+    /// Whether it is looked at soon enough to tell how late a frame is.
+    prompt: bool,
     last_frame: Option<Instant>,
 }
 
@@ -106,6 +108,7 @@ impl Player {
             ack_interval: ACK_INTERVAL_BYTES,
             began: now,
             playing_since: now,
+            prompt: true,
             last_frame: None,
         };
         player.collect_output().unwrap_or_default();
@@ -115,6 +118,11 @@ impl Player {
     /// Leaves it at `connect`.
     pub const fn ask_for_nothing(&mut self) {
         self.wants = Wants::Connect;
+    }
+
+    /// Its frames are of no more use for latency: nobody looks when they come.
+    pub const fn leave_latency(&mut self) {
+        self.prompt = false;
     }
 
     /// Takes note of received bytes that nobody looked at. From then on
@@ -253,6 +261,7 @@ impl Player {
         if let Some(stamp) = stamp
             && stamp >= self.playing_since
             && self.group.is_owed_all()
+            && self.prompt
         {
             measures.latency.record(now.saturating_since(stamp));
         }

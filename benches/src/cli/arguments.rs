@@ -89,9 +89,6 @@ pub(super) struct Common {
     /// Source addresses to spread connections over, such as 127.0.0.2-127.0.0.9.
     #[arg(long)]
     pub(super) bind_range: Option<SourceRange>,
-    /// Look at the sockets at most this often: costs latency, saves processor time.
-    #[arg(long, default_value = "0s", value_parser = time)]
-    pub(super) gather: Duration,
     #[command(flatten)]
     pub(super) shared: Shared,
 }
@@ -188,6 +185,13 @@ pub(super) struct Playing {
     /// the kernel. They cost less, see no loss and answer no pings.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) check_every: u64,
+    /// Look at players that watch only so often: saves processor time.
+    #[arg(long, default_value = "0s", value_parser = time)]
+    pub(super) gather: Duration,
+    /// With --gather: one of so many checked players is looked at whenever something comes, and
+    /// latency is theirs alone.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) latency_of: u64,
     /// Players that read slower than the stream is.
     #[arg(long, default_value_t = 0)]
     slow: usize,

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -110,7 +111,8 @@ fn settings(
         open_timeout: common.open_timeout,
         course: shared.course(),
         from: common.bind_range,
-        gather: common.gather,
+        gather: playing.map_or(Duration::ZERO, |playing| playing.gather),
+        latency_of: playing.map_or(1, |playing| playing.latency_of),
     })
 }
 

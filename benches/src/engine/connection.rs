@@ -50,6 +50,8 @@ pub(super) struct Connection {
     pub(super) withdrawn: bool,
     /// Nobody looks at what comes.
     pub(super) discards: bool,
+    /// It is looked at with many others.
+    pub(super) gathered: bool,
     outbox: Outbox,
     interest: Interest,
 }
@@ -66,6 +68,7 @@ impl Connection {
             present: false,
             withdrawn: false,
             discards: false,
+            gathered: false,
             outbox: Outbox::default(),
             interest: Interest::BOTH,
         };
@@ -77,6 +80,19 @@ impl Connection {
         match self.job {
             Job::Publish { .. } => None,
             Job::Play { group, .. } => Some(group),
+        }
+    }
+
+    /// What it is watched for.
+    pub(super) const fn interest(&self) -> Interest {
+        self.interest
+    }
+
+    /// What comes is seen late from now on: that says nothing about the server.
+    pub(super) fn become_gathered(&mut self) {
+        self.gathered = true;
+        if let Role::Player(player) = &mut self.role {
+            player.leave_latency();
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod connection;
+mod gathering;
 mod phases;
 pub mod settings;
 pub mod sink;
@@ -22,6 +23,7 @@ use edgerelay_proto::time::Instant;
 
 use self::arrivals::{Arrivals, Job};
 use self::connection::{Connection, News, Role};
+use self::gathering::Gathering;
 use self::phases::Phases;
 pub use self::phases::{Edge, Measured, Second, Watcher};
 use self::settings::{IdleKind, Media, Plan, Settings, StreamKind};
@@ -36,6 +38,9 @@ use crate::player::{Player, Stage};
 use crate::population::Populations;
 use crate::publisher::Publisher;
 use crate::source::Source;
+
+/// Events taken with one call.
+const EVENTS_MAX: usize = 1_024;
 
 /// The longest wait for events, so that a signal is noticed.
 const WAIT_MAX: Duration = Duration::from_millis(250);
@@ -81,6 +86,8 @@ pub fn run(
 struct Engine<'a> {
     settings: &'a Settings,
     poller: Poller,
+    /// Players that are looked at now and then.
+    gathering: Gathering,
     slab: ReceiveSlab,
     connections: Table<Connection>,
     timers: Timers,
@@ -102,7 +109,8 @@ impl<'a> Engine<'a> {
         let now = clock::now();
         let sources = (0..settings.streams).map(|stream| new_source(settings, stream)).collect();
         Ok(Self {
-            poller: Poller::new()?,
+            poller: Poller::new(EVENTS_MAX)?,
+            gathering: Gathering::new(settings.gather, now)?,
             slab: ReceiveSlab::default(),
             connections: Table::default(),
             timers: Timers::default(),
@@ -130,6 +138,7 @@ impl<'a> Engine<'a> {
         let wait = self.next_due(now).saturating_since(now).min(WAIT_MAX);
         let mut ready = std::mem::take(&mut self.ready);
         self.poller.wait(wait, |event| ready.push(event))?;
+        self.gathering.take(clock::now(), |event| ready.push(event))?;
         for event in ready.drain(..) {
             let now = clock::now();
             self.on_ready(now, event);
@@ -138,24 +147,15 @@ impl<'a> Engine<'a> {
             }
         }
         self.ready = ready;
-        self.gather(now);
         Ok(false)
     }
 
     fn next_due(&self, now: Instant) -> Instant {
-        [self.timers.next_due(), self.arrivals.next_due(self.phases.progress())]
+        let arrivals = self.arrivals.next_due(self.phases.progress());
+        [self.timers.next_due(), arrivals, self.gathering.next_due(now)]
             .into_iter()
             .flatten()
             .fold(self.phases.next_due().unwrap_or(now + WAIT_MAX), Instant::min)
-    }
-
-    /// Lets more come together before the next look at the sockets. Timers are not kept waiting.
-    fn gather(&self, began: Instant) {
-        let until = (began + self.settings.gather).min(self.next_due(began));
-        let wait = until.saturating_since(clock::now());
-        if !self.settings.gather.is_zero() && !wait.is_zero() {
-            std::thread::sleep(wait);
-        }
     }
 
     fn arrive(&mut self, now: Instant) {
@@ -376,7 +376,12 @@ impl<'a> Engine<'a> {
             Some(Group::Stalled) => connection.withdrawn = true,
             Some(Group::Steady) => {
                 let others = self.populations.players(Group::Steady).present - 1;
-                connection.discards = !others.is_multiple_of(self.settings.check_every);
+                let check_every = self.settings.check_every;
+                connection.discards = !others.is_multiple_of(check_every);
+                let prompt_every = check_every * self.settings.latency_of;
+                if self.gathering.is_on() && !others.is_multiple_of(prompt_every) {
+                    return self.gather(now, place);
+                }
             }
             _ => {}
         }
@@ -384,9 +389,25 @@ impl<'a> Engine<'a> {
         let _ = self.connections[place].watch(&self.poller);
     }
 
+    /// From now on a player is looked at with many others.
+    fn gather(&mut self, now: Instant, place: usize) {
+        let connection = &mut self.connections[place];
+        let (socket, token) = (&connection.socket, connection.token);
+        let moved = self
+            .poller
+            .remove(socket)
+            .and_then(|()| self.gathering.add(socket, token, connection.interest()));
+        match moved {
+            Ok(()) => connection.become_gathered(),
+            Err(error) => self.lose(now, place, format!("broken: {error}")),
+        }
+    }
+
     fn flush(&mut self, now: Instant, place: usize) {
         let Some(connection) = self.connections.at(place) else { return };
-        let outcome = connection.flush(&self.poller);
+        let gathered = connection.gathered;
+        let poller = if gathered { self.gathering.poller() } else { &self.poller };
+        let outcome = connection.flush(poller);
         self.outbox_bytes_max = self.outbox_bytes_max.max(connection.outbox_bytes());
         if let Err(error) = outcome {
             self.lose(now, place, format!("broken: {error}"));
@@ -404,6 +425,9 @@ impl<'a> Engine<'a> {
     /// A connection ended, or never came to be.
     fn lose(&mut self, now: Instant, place: usize, reason: String) {
         let connection = self.connections.remove(place);
+        if connection.gathered {
+            self.gathering.forget_one();
+        }
         let population = self.populations.of_mut(connection.group());
         population.present -= u64::from(connection.present);
         if connection.is_open() {

@@ -197,8 +197,12 @@ pub struct Settings {
     pub course: Course,
     /// Source addresses.
     pub from: Option<SourceRange>,
-    /// Least time between two looks at the sockets: saves work at the price of latency.
+    /// From look to look at the sockets of steady players that watch; zero for whenever something
+    /// comes.
     pub gather: Duration,
+    /// With `gather`: one of so many checked players is looked at whenever something comes, and
+    /// latency is measured on these.
+    pub latency_of: u64,
 }
 
 #[cfg(test)]

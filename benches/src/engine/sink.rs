@@ -11,7 +11,7 @@ use edgerelay_proto::time::Instant;
 use super::phases::Phases;
 use super::settings::{Course, Plan};
 use super::table::Table;
-use super::{Outcome, SILENCE_MAX, WAIT_MAX, Watcher};
+use super::{EVENTS_MAX, Outcome, SILENCE_MAX, WAIT_MAX, Watcher};
 use crate::check::Expect;
 use crate::measure::Measures;
 use crate::net::outbox::Outbox;
@@ -81,7 +81,7 @@ struct Sink {
 impl Sink {
     fn new(settings: &SinkSettings) -> io::Result<Self> {
         let listener = socket::listen(settings.listen)?;
-        let poller = Poller::new()?;
+        let poller = Poller::new(EVENTS_MAX)?;
         poller.add(&listener, LISTENER, Interest::READ)?;
         let plan = Plan::of_sink(settings.streams, settings.course);
         Ok(Self {

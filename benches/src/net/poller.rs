@@ -9,9 +9,6 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 
-/// Events taken with one call.
-const EVENTS_MAX: usize = 1_024;
-
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interest {
@@ -57,13 +54,13 @@ pub struct Poller {
 }
 
 impl Poller {
-    /// Makes one.
+    /// Makes one that takes up to `events_max` events with one call.
     ///
     /// # Errors
     /// The kernel has none to give.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(events_max: usize) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        Ok(Self { epoll, events: Vec::with_capacity(EVENTS_MAX) })
+        Ok(Self { epoll, events: Vec::with_capacity(events_max) })
     }
 
     /// Watches a socket. Closing it ends that.
@@ -82,11 +79,20 @@ impl Poller {
         Ok(epoll::modify(&self.epoll, socket, EventData::new_u64(token), interest.flags())?)
     }
 
-    /// Waits until something happens, or `timeout` has passed, and calls `each` with what did.
+    /// Watches it no longer.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn remove(&self, socket: impl AsFd) -> io::Result<()> {
+        Ok(epoll::delete(&self.epoll, socket)?)
+    }
+
+    /// Waits until something happens, or `timeout` has passed, and calls `each` with what did; says
+    /// how much that was.
     ///
     /// # Errors
     /// Not for signals: they end the wait.
-    pub fn wait(&mut self, timeout: Duration, mut each: impl FnMut(Ready)) -> io::Result<()> {
+    pub fn wait(&mut self, timeout: Duration, mut each: impl FnMut(Ready)) -> io::Result<usize> {
         let timeout = Timespec::try_from(timeout).unwrap_or_default();
         self.events.clear();
         let spare = rustix::buffer::spare_capacity(&mut self.events);
@@ -104,7 +110,7 @@ impl Poller {
                 hung_up,
             });
         }
-        Ok(())
+        Ok(self.events.len())
     }
 }
 

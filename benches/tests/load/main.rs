@@ -73,6 +73,7 @@ fn settings(address: SocketAddr) -> Settings {
         course: COURSE,
         from: None,
         gather: Duration::ZERO,
+        latency_of: 1,
     }
 }
 
@@ -174,6 +175,23 @@ fn players_that_are_not_checked_are_sent_as_much() {
     let each = got.payload_bytes as f64 / 2.0;
     let all = got.bytes as f64;
     assert!((6.0..10.0).contains(&(all / each)), "{got:?}");
+}
+
+#[test]
+fn gathered_players_get_everything_and_latency_is_of_the_prompt_ones() {
+    let gather = Duration::from_millis(120);
+    let outcome = with_floor(Rhythm::PerMessage, |address| {
+        let crowd = Crowd { steady: 8, ..Crowd::default() };
+        play(&Settings { crowd, gather, latency_of: 4, ..settings(address) })
+    });
+    let got = outcome.course.end.owed().since(&outcome.course.begin.owed());
+    assert_eq!((outcome.silent, got.faults()), (0, 0), "{got:?}");
+    let latency = outcome.measures.latency.summary().expect("two players are prompt");
+    let of_each = got.messages / 8;
+    // A message may come in between the edge of the window and its players' reads.
+    assert!(latency.count.abs_diff(2 * of_each) <= of_each / 4, "{latency:?} {got:?}");
+    assert!(latency.mean_us < gather.as_micros() as u64 / 4, "{latency:?}");
+    assert!(got.reads < got.messages / 2, "the others' messages are read together: {got:?}");
 }
 
 #[test]
