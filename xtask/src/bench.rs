@@ -21,12 +21,16 @@ pub(crate) struct BenchArguments {
     /// Measured rounds
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Write all figures there
+    /// Write all figures of this run there
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write docs/benchmarks.md and its charts
+    /// Bring docs/benchmarks.md, its charts and its figures up to date: the scenarios of this run are
+    /// replaced, the others stay
     #[arg(long)]
     book: bool,
+    /// Add the rounds to those that the book has, instead
+    #[arg(long, requires = "book")]
+    add_rounds: bool,
     /// More arguments for the side-by-side, after `--`
     #[arg(last = true)]
     more: Vec<String>,
@@ -61,6 +65,9 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
     }
     if arguments.book {
         command.arg("--book").arg(workspace::root().join("docs"));
+    }
+    if arguments.add_rounds {
+        command.arg("--add-rounds");
     }
     step::run(command.args(&arguments.more))
 }

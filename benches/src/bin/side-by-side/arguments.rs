@@ -39,18 +39,23 @@ pub(crate) struct Arguments {
     /// What is measured, seconds.
     #[arg(long, default_value_t = 8)]
     pub(crate) window: u64,
-    /// The congestion control of everybody.
-    #[arg(long, default_value = "reno")]
-    pub(crate) congestion: String,
-    /// Write all figures there.
+    /// The congestion control of everybody; given again, the scenarios that want a second column
+    /// are measured under that too.
+    #[arg(long, default_values = ["reno", "bbr"])]
+    pub(crate) congestion: Vec<String>,
+    /// Write all figures of this run there.
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
-    /// Write the page and its charts into this folder.
+    /// Bring the page, its charts and its figures in this folder up to date: the scenarios of this
+    /// run are replaced, the others stay.
     #[arg(long)]
     pub(crate) book: Option<PathBuf>,
-    /// We are in the namespace already.
+    /// Add the rounds to those that the book has, instead.
+    #[arg(long, requires = "book")]
+    pub(crate) add_rounds: bool,
+    /// We are in a namespace with this congestion control already.
     #[arg(long, hide = true)]
-    pub(crate) inside: bool,
+    pub(crate) inside: Option<String>,
 }
 
 impl Arguments {
@@ -60,5 +65,10 @@ impl Arguments {
 
     pub(crate) const fn window(&self) -> Duration {
         Duration::from_secs(self.window)
+    }
+
+    /// The congestion control that all scenarios are measured under.
+    pub(crate) fn is_first(&self, congestion: &str) -> bool {
+        self.congestion.first().is_some_and(|first| first == congestion)
     }
 }

@@ -1,69 +1,134 @@
-//! The page: how it was measured, and a table and a chart for each scenario.
+//! The page: how it was measured, and a table and a chart for each scenario that there are figures of.
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::charts;
-use super::outcome::Outcome;
+use super::outcome::ScenarioOutcome;
+use super::scenario::{Question, SCENARIOS, Scenario};
+use super::store::Store;
 use super::table;
 
-/// Writes `benchmarks.md` and its charts into a folder.
-pub(crate) fn write(outcome: &Outcome, folder: &Path) -> Result<()> {
+/// Where a book keeps its figures.
+pub(crate) fn figures_path(folder: &Path) -> PathBuf {
+    folder.join("benchmarks/results.json")
+}
+
+/// Writes the figures, and `benchmarks.md` with its charts from them, into a folder. `first` is the
+/// congestion control of the page, `second` that of its last columns.
+pub(crate) fn write(store: &Store, folder: &Path, first: &str, second: Option<&str>) -> Result<()> {
     let charts = folder.join("benchmarks");
     fs::create_dir_all(&charts).with_context(|| format!("create {}", charts.display()))?;
+    store.write(&figures_path(folder))?;
+    let mut page = method(first)?;
+    for scenario in &SCENARIOS {
+        let Some(outcome) = store.find(scenario.name, first) else { continue };
+        let second = second.filter(|_| scenario.twice);
+        let second = second.and_then(|name| Some((name, store.find(scenario.name, name)?)));
+        section(&mut page, scenario, outcome, second)?;
+        let chart = format!("{}.svg", scenario.name);
+        if charts::draw(scenario, outcome, &charts.join(&chart))? {
+            writeln!(page, "\n![{}](benchmarks/{chart})", scenario.title)?;
+        }
+    }
+    let both = store.find("fan-out-50", first).zip(store.find("fan-out-500", first));
+    if let Some((few, many)) = both {
+        let title = "Whether cost stays flat: 500 players over 50";
+        write!(page, "\n## {title}\n\nMedians of the two scenarios above.\n\n")?;
+        write_rows(&mut page, &table::flatness(few, many))?;
+    }
+    let path = folder.join("benchmarks.md");
+    fs::write(&path, page).with_context(|| format!("write {}", path.display()))
+}
+
+fn method(congestion: &str) -> Result<String> {
     let mut page = String::new();
-    let machine = &outcome.machine;
     write!(
         page,
         "# Benchmarks\n\n\
-         Written by `cargo xtask bench`; do not edit. Ratios within one run mean something, single \
-         figures only on this machine.\n\n\
+         Written by `cargo xtask bench --book`; do not edit. Ratios within one run mean something, \
+         single figures only on their machine. All figures of all rounds are in \
+         [results.json](benchmarks/results.json).\n\n\
          ## Method\n\n\
-         - Machine: {}, {} cores, Linux {}. The server has core 0, the load generator core 1.\n\
-         - Everybody runs in one network namespace, over loopback, with {} as congestion control.\n\
+         - The server has core 0, the load generator core 1.\n\
+         - Everybody runs in one network namespace, over loopback, with {congestion} as congestion \
+         control. Columns that name another one are of the same load under that.\n\
          - `rtmp-load` publishes synthetic H.264 and AAC, frame by frame in real time, plays it, and \
          checks each message a player gets: sequence, checksum, timestamps, start at a keyframe.\n\
-         - {} rounds; in each round all contenders in turn, each started anew, warmed up and measured \
-         for {} s. A round before counts system calls with perf and is not part of the figures. \
-         Windows in which the host took more than 3 % of the core are measured again, twice at \
-         most, and then marked.\n\
+         - In each round all contenders in turn, each started anew, warmed up and measured. A round \
+         before counts system calls with perf and is not part of the figures. Windows in which the \
+         host took more than 3 % of the core are measured again, twice at most, and then marked.\n\
          - Processor time is that of the server's tasks and its children's (`schedstat`), and holds \
          what the kernel does for its sends. `s/Gbit` is the median over all rounds with its range; \
          ratios are medians of the ratios within a round.\n\
          - `players/core` is extrapolated: players, times 0.95, over the share of a core.\n\
+         - `connect` is from the player's TCP connect to the answer to RTMP's `connect`, `join` from \
+         there to its first keyframe.\n\
+         - `loader %` is the load generator's share of its own core.\n\
          - `floor` is a program that sends the same bytes with io_uring and does nothing else: each \
          message by itself, each video frame, or every 100 and 350 ms.\n\
          - Servers run on their defaults, but for limits on connections. `edgerelay 0s` and the like \
-         name the merge window.\n",
+         name the merge window.\n\
+         - A capacity is searched for: amounts are tried, each with a server started anew, until one \
+         that is carried and one that is not are within 5 % of each other or time is up. Carried \
+         means: less than 95 % of the core, nothing lost, everybody let in, all of the stream \
+         delivered, and 99 % of messages within a second. 100 players are checked; what the others \
+         get is counted. Other columns are of the most that was carried. Where the load generator \
+         was the limit, or nothing was, the page says that the figure is a lower bound; `at 95 % cpu` \
+         extrapolates from it. A full load generator reads later: a server that leaves Nagle's \
+         algorithm on, as nginx-rtmp does, then sends fewer and larger pieces, and carries more.\n\
+         - Two shards have both cores, one of which they share with the load generator. So nothing is \
+         said about how much they carry: what is compared is processor time for the same load.\n"
+    )?;
+    Ok(page)
+}
+
+fn section(
+    page: &mut String,
+    scenario: &Scenario,
+    outcome: &ScenarioOutcome,
+    second: Option<(&str, &ScenarioOutcome)>,
+) -> Result<()> {
+    let machine = &outcome.machine;
+    let rounds = outcome.rounds();
+    write!(
+        page,
+        "\n## {}\n\n`{}`, {rounds} round{}, windows of {} s; {}, {} cores, Linux {}.\n\n",
+        scenario.title,
+        scenario.name,
+        if rounds == 1 { "" } else { "s" },
+        outcome.window_seconds,
         machine.processor,
         machine.cores,
         machine.kernel,
-        outcome.congestion,
-        outcome.rounds,
-        outcome.window_seconds
     )?;
-    for scenario in &outcome.scenarios {
-        write!(page, "\n## {}\n\n", scenario.title)?;
-        writeln!(page, "| {} |", table::HEAD.join(" | "))?;
-        writeln!(page, "|{}", "---|".repeat(table::HEAD.len()))?;
-        for row in table::rows(scenario) {
-            writeln!(page, "| {} |", row.join(" | "))?;
-        }
-        for contender in &scenario.contenders {
-            if let Some(failure) = contender.failures.first() {
-                let count = contender.failures.len();
-                let reason = failure.lines().next().unwrap_or_default();
-                writeln!(page, "\n{} failed {count} times: {reason}", contender.name)?;
-            }
-        }
-        let chart = format!("{}.svg", scenario.name);
-        if charts::draw(scenario, &charts.join(&chart))? {
-            writeln!(page, "\n![{}](benchmarks/{chart})", scenario.title)?;
+    write_rows(page, &table::rows(scenario, outcome, second))?;
+    if scenario.question == Question::Shards {
+        write!(
+            page,
+            "\nIf cores are all that shards share, two carry at most 2 over this ratio times what \
+             one does. This machine has no third core to load them from, so that is not measured.\n"
+        )?;
+    }
+    for contender in &outcome.contenders {
+        if let Some(failure) = contender.failures.first() {
+            let count = contender.failures.len();
+            let reason = failure.lines().next().unwrap_or_default();
+            writeln!(page, "\n{} failed {count} times: {reason}", contender.name)?;
         }
     }
-    let path = folder.join("benchmarks.md");
-    fs::write(&path, page).with_context(|| format!("write {}", path.display()))
+    Ok(())
+}
+
+fn write_rows(page: &mut String, rows: &[Vec<String>]) -> Result<()> {
+    for (place, row) in rows.iter().enumerate() {
+        writeln!(page, "| {} |", row.join(" | "))?;
+        if place == 0 {
+            writeln!(page, "|{}", "---|".repeat(row.len()))?;
+        }
+    }
+    Ok(())
 }

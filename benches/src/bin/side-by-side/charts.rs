@@ -1,4 +1,4 @@
-//! Bars: the processor time that each contender takes, with the range over all rounds.
+//! Bars: what each contender costs, or carries, with the range over all rounds.
 
 use std::path::Path;
 
@@ -6,22 +6,28 @@ use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
 use super::outcome::ScenarioOutcome;
+use super::round::Figures;
+use super::scenario::{Question, Scenario};
 
 const WIDTH: u32 = 760;
 const ROW: u32 = 26;
 const MARGIN: u32 = 90;
 
 /// Draws a scenario's chart; nothing where nobody delivered anything.
-pub(crate) fn draw(scenario: &ScenarioOutcome, path: &Path) -> Result<bool> {
-    let bars: Vec<_> = scenario
+pub(crate) fn draw(scenario: &Scenario, outcome: &ScenarioOutcome, path: &Path) -> Result<bool> {
+    let bars: Vec<_> = outcome
         .contenders
         .iter()
         .filter_map(|contender| {
-            Some((contender.name.clone(), contender.spread(|figures| figures.cpu_per_gigabit)?))
+            Some((contender.name.clone(), contender.spread(Figures::yardstick)?))
         })
         .collect();
-    let Some(longest) = bars.iter().map(|(_, cost)| cost.max).reduce(f64::max) else {
+    let Some(longest) = bars.iter().map(|(_, value)| value.max).reduce(f64::max) else {
         return Ok(false);
+    };
+    let what = match scenario.question {
+        Question::Capacity(_) => "carried by one core",
+        Question::Cost | Question::Shards => "processor seconds for each gigabit delivered",
     };
     let count = i32::try_from(bars.len())?;
     let size = (WIDTH, ROW * u32::try_from(bars.len())? + MARGIN);
@@ -32,7 +38,7 @@ pub(crate) fn draw(scenario: &ScenarioOutcome, path: &Path) -> Result<bool> {
         .caption(scenario.title, ("sans-serif", 16))
         .margin(10)
         .x_label_area_size(40)
-        .y_label_area_size(150)
+        .y_label_area_size(170)
         .build_cartesian_2d(0.0..longest * 1.05, (0..count - 1).into_segmented())
         .map_err(failed)?;
     let name = |place: &SegmentValue<i32>| match place {
@@ -47,21 +53,21 @@ pub(crate) fn draw(scenario: &ScenarioOutcome, path: &Path) -> Result<bool> {
         .disable_y_mesh()
         .y_labels(bars.len())
         .y_label_formatter(&name)
-        .x_desc("processor seconds for each gigabit delivered")
+        .x_desc(what)
         .draw()
         .map_err(failed)?;
-    for (place, (name, cost)) in (0..count).rev().zip(&bars) {
+    for (place, (name, value)) in (0..count).rev().zip(&bars) {
         let color = if name.starts_with("edgerelay") {
             RGBColor(38, 110, 180)
         } else {
             RGBColor(160, 160, 160)
         };
         let (below, above) = (SegmentValue::Exact(place), SegmentValue::Exact(place + 1));
-        let mut bar = Rectangle::new([(0.0, below), (cost.median, above)], color.filled());
+        let mut bar = Rectangle::new([(0.0, below), (value.median, above)], color.filled());
         bar.set_margin(4, 4, 0, 0);
         chart.draw_series([bar]).map_err(failed)?;
         let middle = SegmentValue::CenterOf(place);
-        let range = [(cost.min, middle.clone()), (cost.max, middle)];
+        let range = [(value.min, middle.clone()), (value.max, middle)];
         chart.draw_series([PathElement::new(range, BLACK)]).map_err(failed)?;
     }
     area.present().map_err(failed)?;

@@ -8,12 +8,18 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::arguments::Arguments;
-use super::process::{Process, SERVER_CORE};
-use super::scenario::{Load, Scenario};
+use super::process::{BOTH_CORES, Process, SERVER_CORE};
+use super::scenario::{Load, Question, Scenario};
 
 /// The merge windows that edgerelay is measured with. The longest is above what is allowed by
 /// default.
 const WINDOWS: [&str; 5] = ["0s", "33ms", "100ms", "350ms", "auto"];
+
+/// Those that are measured on two shards too.
+const ON_SHARDS: [&str; 2] = ["0s", "100ms"];
+
+/// Those whose capacity is looked for.
+const ON_CAPACITY: [&str; 2] = ["0s", "auto"];
 
 /// The patterns of the floor, as the load generator names them, each with the merge window that
 /// sends alike.
@@ -29,7 +35,7 @@ pub(crate) struct Contender {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    Edgerelay { window: &'static str },
+    Edgerelay { window: &'static str, shards: u32 },
     NginxRtmp,
     Xiu,
     NodeMediaServer,
@@ -45,7 +51,10 @@ impl Contender {
         let mut all = Vec::new();
         let mut add = |kind, program: &Path| all.push(Self { kind, program: program.into() });
         for window in WINDOWS {
-            add(Kind::Edgerelay { window }, &arguments.relay);
+            add(Kind::Edgerelay { window, shards: 1 }, &arguments.relay);
+        }
+        for window in ON_SHARDS {
+            add(Kind::Edgerelay { window, shards: 2 }, &arguments.relay);
         }
         if let Some(program) = &arguments.nginx {
             add(Kind::NginxRtmp, program);
@@ -64,7 +73,8 @@ impl Contender {
 
     pub(crate) fn name(&self) -> String {
         match &self.kind {
-            Kind::Edgerelay { window } => format!("edgerelay {window}"),
+            Kind::Edgerelay { window, shards: 1 } => format!("edgerelay {window}"),
+            Kind::Edgerelay { window, shards } => format!("edgerelay {window}, {shards} shards"),
             Kind::NginxRtmp => REFERENCE.into(),
             Kind::Xiu => "xiu".into(),
             Kind::NodeMediaServer => "node-media-server".into(),
@@ -74,13 +84,34 @@ impl Contender {
 
     /// The floor that sends as this one does.
     pub(crate) fn floor(&self) -> Option<String> {
-        let Kind::Edgerelay { window } = &self.kind else { return None };
+        let Kind::Edgerelay { window, .. } = &self.kind else { return None };
         let (pattern, _) = PATTERNS.iter().find(|(_, of)| of == window)?;
         Some(format!("floor {pattern}"))
     }
 
-    /// Whether it can do what the scenario asks.
+    /// The same on one shard, for one that is on more.
+    pub(crate) fn one_shard(&self) -> Option<String> {
+        match self.kind {
+            Kind::Edgerelay { window, shards: 2.. } => Some(format!("edgerelay {window}")),
+            _ => None,
+        }
+    }
+
+    /// Whether it is asked the scenario's question, and can do what that takes.
     pub(crate) fn takes_part(&self, scenario: &Scenario) -> bool {
+        match (scenario.question, &self.kind) {
+            (Question::Cost, Kind::Edgerelay { shards, .. }) => *shards == 1,
+            (Question::Cost, _) => self.can_take(scenario),
+            (Question::Capacity(_), Kind::Edgerelay { window, shards }) => {
+                *shards == 1 && ON_CAPACITY.contains(window)
+            }
+            (Question::Capacity(_), Kind::NginxRtmp) => true,
+            (Question::Shards, Kind::Edgerelay { window, .. }) => ON_SHARDS.contains(window),
+            (Question::Capacity(_) | Question::Shards, _) => false,
+        }
+    }
+
+    fn can_take(&self, scenario: &Scenario) -> bool {
         match (&self.kind, scenario.load) {
             // The floor sends one stream, and knows no joining.
             (Kind::Floor { .. }, Load::Play { streams, .. }) => streams == 1,
@@ -106,8 +137,8 @@ impl Contender {
     ) -> Result<Process> {
         let pushes = matches!(scenario.load, Load::Push { .. });
         let mut command = match &self.kind {
-            Kind::Edgerelay { window } => {
-                let text = edgerelay_config(window, address, pushes.then_some(sink));
+            Kind::Edgerelay { window, shards } => {
+                let text = edgerelay_config(window, *shards, address, pushes.then_some(sink));
                 let path = write(folder, "edgerelay.toml", &text)?;
                 let mut command = Command::new(&self.program);
                 command.args(["run", "--config"]).arg(path);
@@ -140,7 +171,11 @@ impl Contender {
             }
         };
         command.current_dir(folder);
-        let mut process = Process::server(&command, SERVER_CORE, &folder.join("server.log"))?;
+        let cores = match self.kind {
+            Kind::Edgerelay { shards: 2.., .. } => BOTH_CORES.to_owned(),
+            _ => SERVER_CORE.to_string(),
+        };
+        let mut process = Process::server(&command, &cores, &folder.join("server.log"))?;
         let log = || fs::read_to_string(folder.join("server.log")).unwrap_or_default();
         process.wait_for_port(address).with_context(log)?;
         Ok(process)
@@ -153,11 +188,16 @@ fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn edgerelay_config(window: &str, address: SocketAddr, push: Option<SocketAddr>) -> String {
+fn edgerelay_config(
+    window: &str,
+    shards: u32,
+    address: SocketAddr,
+    push: Option<SocketAddr>,
+) -> String {
     let longest = if window == "350ms" { "350ms" } else { "100ms" };
     let push = push.map(|sink| format!("[[app.push]]\nurl = \"rtmp://{sink}/live/{{name}}\"\n"));
     format!(
-        "[node]\nshards = 1\n\
+        "[node]\nshards = {shards}\n\
          [rtmp]\nlisten = [\"{address}\"]\nmerge_window = \"{window}\"\n\
          merge_window_max = \"{longest}\"\n\
          connections_max = 20000\nconnections_per_ip_max = 20000\nplay_wait_timeout = \"0s\"\n\

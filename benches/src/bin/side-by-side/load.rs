@@ -9,10 +9,17 @@ use serde_json::Value;
 
 use super::arguments::Arguments;
 use super::process::{LOAD_CORE, Process};
-use super::scenario::{Load, Scenario};
+use super::scenario::{Load, Question, Scenario};
 
 /// Seconds that publishers go on behind the window of a sink.
 const OUTLASTS: u64 = 15;
+
+/// Players that are checked where a capacity is looked for; what the others get is counted and thrown
+/// away, so that the load generator is not the limit.
+const CHECKED: u32 = 100;
+/// How long all take to connect there, seconds, and connections a second at least.
+const RAMP_SECONDS: u32 = 7;
+const RAMP_MIN: u32 = 200;
 
 /// A running load.
 #[derive(Debug)]
@@ -66,6 +73,12 @@ impl LoadRun {
                 command.args(["--players", &steady.to_string()]);
                 command.args(["--churn", &joins_per_second.to_string()]);
             }
+        }
+        if matches!(scenario.question, Question::Capacity(_)) {
+            let check_every = (scenario.players() / CHECKED).max(1);
+            let ramp = (scenario.players() / RAMP_SECONDS).max(RAMP_MIN);
+            command.args(["--check-every", &check_every.to_string()]);
+            command.args(["--ramp", &ramp.to_string(), "--ready-timeout", "20s"]);
         }
         Self::spawn(&command)
     }

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod book;
+mod capacity;
 mod charts;
 mod contender;
 mod load;
@@ -12,9 +13,11 @@ mod process;
 mod round;
 mod scenario;
 mod statistics;
+mod store;
 mod table;
 mod usage;
 
+use std::fs;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -22,31 +25,94 @@ use clap::Parser as _;
 
 use self::arguments::Arguments;
 use self::contender::Contender;
-use self::outcome::{Outcome, ScenarioOutcome};
+use self::outcome::ScenarioOutcome;
 use self::round::{Bench, Kind};
-use self::scenario::{SCENARIOS, Scenario};
+use self::scenario::{Question, SCENARIOS, Scenario};
+use self::store::Store;
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    if !arguments.inside {
-        return namespace::enter(&arguments.congestion);
-    }
     let scenarios = chosen_scenarios(&arguments)?;
-    let bench = Bench::new(&arguments)?;
-    let mut outcome = Outcome::new(&arguments);
+    if let Some(congestion) = &arguments.inside {
+        measure(&arguments, &scenarios, congestion)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(path) = arguments.json.as_ref().filter(|path| path.exists()) {
+        fs::remove_file(path).with_context(|| format!("remove {}", path.display()))?;
+    }
+    for congestion in &arguments.congestion {
+        let wanted = |scenario: &&Scenario| scenario.twice || arguments.is_first(congestion);
+        if !scenarios.iter().any(wanted) {
+            continue;
+        }
+        if namespace::knows(congestion) {
+            namespace::enter(congestion)?;
+        } else {
+            eprintln!("SKIPPED: {congestion}, because the kernel does not have it");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Measures what is wanted under one congestion control, in whose namespace we are.
+fn measure(arguments: &Arguments, scenarios: &[&Scenario], congestion: &str) -> Result<()> {
+    let bench = Bench::new(arguments)?;
+    let mut measured = Store::default();
     for scenario in scenarios {
-        let contenders: Vec<Contender> = Contender::all(&arguments)
+        if !scenario.twice && !arguments.is_first(congestion) {
+            continue;
+        }
+        let contenders: Vec<Contender> = Contender::all(arguments)
             .into_iter()
             .filter(|contender| contender.takes_part(scenario))
             .filter(|contender| arguments.wants(&contender.name()))
             .collect();
-        let measured = run(&bench, scenario, &contenders, arguments.rounds)?;
-        table::print(&measured);
-        outcome.scenarios.push(measured);
+        let mut outcome = ScenarioOutcome::new(scenario, &contenders, arguments);
+        if let Some(folder) = arguments.book.as_ref().filter(|_| arguments.add_rounds) {
+            let book = Store::read(&book::figures_path(folder))?;
+            if let Some(earlier) = book.find(scenario.name, congestion) {
+                outcome.go_on_from(earlier.clone())?;
+            }
+        }
+        run(&bench, scenario, &contenders, arguments.rounds, &mut outcome);
+        let title = format!("{}: {}, {congestion}", scenario.name, scenario.title);
+        table::print(&title, &table::rows(scenario, &outcome, None));
+        for contender in &outcome.contenders {
+            for failure in &contender.failures {
+                println!("  {}: {failure}", contender.name);
+            }
+        }
         // Written after each scenario: a long run that is cut short leaves what it has.
-        outcome.write(&arguments)?;
+        write(arguments, scenario, congestion, &outcome)?;
+        measured.put(scenario.name, congestion, outcome);
     }
-    Ok(ExitCode::SUCCESS)
+    let (few, many) = ("fan-out-50", "fan-out-500");
+    if let Some((few, many)) = measured.find(few, congestion).zip(measured.find(many, congestion)) {
+        table::print("500 players over 50", &table::flatness(few, many));
+    }
+    Ok(())
+}
+
+/// Brings the JSON file and the book up to date, where they are asked for.
+fn write(
+    arguments: &Arguments,
+    scenario: &Scenario,
+    congestion: &str,
+    outcome: &ScenarioOutcome,
+) -> Result<()> {
+    if let Some(path) = &arguments.json {
+        let mut store = Store::read(path)?;
+        store.put(scenario.name, congestion, outcome.clone());
+        store.write(path)?;
+    }
+    if let Some(folder) = &arguments.book {
+        let mut store = Store::read(&book::figures_path(folder))?;
+        store.put(scenario.name, congestion, outcome.clone());
+        let (first, second) = (arguments.congestion.first(), arguments.congestion.get(1));
+        let first = first.map_or(congestion, String::as_str);
+        book::write(&store, folder, first, second.map(String::as_str))?;
+    }
+    Ok(())
 }
 
 fn chosen_scenarios(arguments: &Arguments) -> Result<Vec<&'static Scenario>> {
@@ -55,8 +121,8 @@ fn chosen_scenarios(arguments: &Arguments) -> Result<Vec<&'static Scenario>> {
     }
     let by_name = |name: &String| {
         let names = || SCENARIOS.map(|scenario| scenario.name).join(", ");
-        let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
-        found.with_context(|| format!("no scenario is named {name:?}; there are: {}", names()))
+        Scenario::named(name)
+            .with_context(|| format!("no scenario is named {name:?}; there are: {}", names()))
     };
     arguments.only.iter().map(by_name).collect()
 }
@@ -65,26 +131,26 @@ fn chosen_scenarios(arguments: &Arguments) -> Result<Vec<&'static Scenario>> {
 /// round before the first warms up and counts system calls, which costs time.
 fn run(
     bench: &Bench,
-    scenario: &'static Scenario,
+    scenario: &Scenario,
     contenders: &[Contender],
     rounds: usize,
-) -> Result<ScenarioOutcome> {
-    let mut outcome = ScenarioOutcome::new(scenario, contenders);
-    for round in 0..=rounds {
+    outcome: &mut ScenarioOutcome,
+) {
+    let counts = scenario.question == Question::Cost;
+    for round in usize::from(!counts)..=rounds {
         let kind = if round == 0 { Kind::Counting } else { Kind::Measured };
         for (place, contender) in contenders.iter().enumerate() {
             let name = contender.name();
-            match bench.round(scenario, contender, kind) {
+            match bench.round(scenario, contender, kind, outcome.carried(place)) {
                 Ok(figures) => {
                     eprintln!("{} {name} round {round}: {}", scenario.name, figures.line());
                     outcome.take(place, kind, figures);
                 }
                 Err(error) => {
                     eprintln!("{} {name} round {round}: {error:#}", scenario.name);
-                    outcome.failed(place, format!("{error:#}"));
+                    outcome.failed(place, kind, format!("{error:#}"));
                 }
             }
         }
     }
-    Ok(outcome)
 }

@@ -2,12 +2,19 @@
 //! and no port is taken.
 
 use std::env;
-use std::process::{Command, ExitCode};
+use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+/// Whether the kernel has a congestion control.
+pub(crate) fn knows(congestion: &str) -> bool {
+    let known = fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control");
+    known.unwrap_or_default().split_whitespace().any(|name| name == congestion)
+}
+
 /// Runs this program again within a new namespace, and removes that when it is done.
-pub(crate) fn enter(congestion: &str) -> Result<ExitCode> {
+pub(crate) fn enter(congestion: &str) -> Result<()> {
     let name = format!("edgerelay-bench-{}", std::process::id());
     ip(&["netns", "add", &name]).context("a network namespace takes root")?;
     let ended = within(&name, congestion);
@@ -15,7 +22,7 @@ pub(crate) fn enter(congestion: &str) -> Result<ExitCode> {
     ended
 }
 
-fn within(name: &str, congestion: &str) -> Result<ExitCode> {
+fn within(name: &str, congestion: &str) -> Result<()> {
     ip(&["-n", name, "link", "set", "lo", "up"])?;
     let setting = format!("net.ipv4.tcp_congestion_control={congestion}");
     ip(&["netns", "exec", name, "sysctl", "-q", "-w", &setting])?;
@@ -26,10 +33,11 @@ fn within(name: &str, congestion: &str) -> Result<ExitCode> {
         .args(["netns", "exec", name])
         .arg(own)
         .args(env::args_os().skip(1))
-        .arg("--inside")
+        .args(["--inside", congestion])
         .status()
         .context("run `ip netns exec`")?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    ensure!(status.success(), "under {congestion}: {status}");
+    Ok(())
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {

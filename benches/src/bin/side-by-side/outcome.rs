@@ -1,81 +1,53 @@
-//! What all rounds came to: figures, medians and ratios, as JSON.
+//! What all rounds of a scenario came to: figures, medians and ratios.
 
 use std::collections::BTreeMap;
 use std::fs;
 
-use anyhow::{Context, Result};
-use serde::Serialize;
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
 
 use super::arguments::Arguments;
-use super::book;
 use super::contender::{Contender, REFERENCE};
 use super::round::{Figures, Kind};
 use super::scenario::Scenario;
 use super::statistics::Spread;
 
 /// A core is called full at this share.
-const FULL_SHARE: f64 = 0.95;
+pub(crate) const FULL_SHARE: f64 = 0.95;
 
-#[derive(Debug, Serialize)]
-pub(crate) struct Outcome {
-    pub(crate) machine: Machine,
-    pub(crate) congestion: String,
-    pub(crate) rounds: usize,
-    pub(crate) window_seconds: u64,
-    pub(crate) scenarios: Vec<ScenarioOutcome>,
-}
-
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) kernel: String,
     pub(crate) processor: String,
     pub(crate) cores: usize,
 }
 
-#[derive(Debug, Serialize)]
+/// A scenario under one congestion control.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ScenarioOutcome {
-    pub(crate) name: &'static str,
-    pub(crate) title: &'static str,
+    pub(crate) machine: Machine,
+    pub(crate) window_seconds: u64,
     pub(crate) players: u32,
     pub(crate) contenders: Vec<ContenderOutcome>,
-    /// Processor time per gigabit over nginx-rtmp's of the same round, by contender.
+    /// Processor time per gigabit over nginx-rtmp's of the same round, by contender. Where a capacity
+    /// is asked for, what was carried over that.
     pub(crate) ratio_to_nginx_rtmp: BTreeMap<String, Spread>,
     /// Over that of the floor that sends alike.
     pub(crate) ratio_to_floor: BTreeMap<String, Spread>,
+    /// Of two shards over one.
+    pub(crate) ratio_to_one_shard: BTreeMap<String, Spread>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ContenderOutcome {
     pub(crate) name: String,
     floor: Option<String>,
-    /// The counting round, then the measured ones; none where one failed.
-    pub(crate) counting: Option<Figures>,
+    one_shard: Option<String>,
+    /// From the round that counts them.
+    pub(crate) system_calls_per_second: Option<f64>,
+    /// The measured rounds; none where one failed.
     pub(crate) rounds: Vec<Option<Figures>>,
     pub(crate) failures: Vec<String>,
-}
-
-impl Outcome {
-    pub(crate) fn new(arguments: &Arguments) -> Self {
-        Self {
-            machine: Machine::read(),
-            congestion: arguments.congestion.clone(),
-            rounds: arguments.rounds,
-            window_seconds: arguments.window().as_secs(),
-            scenarios: Vec::new(),
-        }
-    }
-
-    /// Writes the JSON file and the page, where they are asked for.
-    pub(crate) fn write(&self, arguments: &Arguments) -> Result<()> {
-        if let Some(path) = &arguments.json {
-            let text = serde_json::to_string_pretty(self)?;
-            fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
-        }
-        if let Some(folder) = &arguments.book {
-            book::write(self, folder)?;
-        }
-        Ok(())
-    }
 }
 
 impl Machine {
@@ -93,64 +65,94 @@ impl Machine {
 }
 
 impl ScenarioOutcome {
-    pub(crate) fn new(scenario: &Scenario, contenders: &[Contender]) -> Self {
+    pub(crate) fn new(
+        scenario: &Scenario,
+        contenders: &[Contender],
+        arguments: &Arguments,
+    ) -> Self {
         let contenders = contenders.iter().map(|contender| ContenderOutcome {
             name: contender.name(),
             floor: contender.floor(),
-            counting: None,
+            one_shard: contender.one_shard(),
+            system_calls_per_second: None,
             rounds: Vec::new(),
             failures: Vec::new(),
         });
         Self {
-            name: scenario.name,
-            title: scenario.title,
+            machine: Machine::read(),
+            window_seconds: arguments.window().as_secs(),
             players: scenario.players(),
             contenders: contenders.collect(),
             ratio_to_nginx_rtmp: BTreeMap::new(),
             ratio_to_floor: BTreeMap::new(),
+            ratio_to_one_shard: BTreeMap::new(),
         }
+    }
+
+    /// Puts the rounds of an earlier run before those to come.
+    pub(crate) fn go_on_from(&mut self, earlier: Self) -> Result<()> {
+        let names = |outcome: &Self| -> Vec<String> {
+            outcome.contenders.iter().map(|contender| contender.name.clone()).collect()
+        };
+        let alike = earlier.machine == self.machine
+            && earlier.window_seconds == self.window_seconds
+            && names(&earlier) == names(self);
+        ensure!(alike, "the book's rounds are of other contenders, windows or machines");
+        *self = earlier;
+        Ok(())
+    }
+
+    /// Measured rounds.
+    pub(crate) fn rounds(&self) -> usize {
+        self.contenders.iter().map(|contender| contender.rounds.len()).max().unwrap_or(0)
     }
 
     /// A round of the contender at `place`.
     pub(crate) fn take(&mut self, place: usize, kind: Kind, figures: Figures) {
         let Some(contender) = self.contenders.get_mut(place) else { return };
         match kind {
-            Kind::Counting => contender.counting = Some(figures),
+            Kind::Counting => contender.system_calls_per_second = figures.system_calls_per_second,
             Kind::Measured => contender.rounds.push(Some(figures)),
         }
         self.compare();
     }
 
     /// A round that came to nothing.
-    pub(crate) fn failed(&mut self, place: usize, why: String) {
+    pub(crate) fn failed(&mut self, place: usize, kind: Kind, why: String) {
         let Some(contender) = self.contenders.get_mut(place) else { return };
-        contender.rounds.push(None);
+        if kind == Kind::Measured {
+            contender.rounds.push(None);
+        }
         contender.failures.push(why);
     }
 
+    /// What the contender at `place` carried last.
+    pub(crate) fn carried(&self, place: usize) -> Option<u32> {
+        let rounds = &self.contenders.get(place)?.rounds;
+        let carried = |figures: &Figures| Some(figures.carried.as_ref()?.amount);
+        rounds.iter().rev().flatten().find_map(carried)
+    }
+
     fn compare(&mut self) {
-        let cost = |name: &str, round: usize| {
+        let of_round = |name: &str, round: usize| {
             let contender = self.contenders.iter().find(|contender| contender.name == name)?;
-            contender.rounds.get(round)?.as_ref()?.cpu_per_gigabit
+            contender.rounds.get(round)?.as_ref()?.yardstick()
         };
-        let ratio = |name: &str, to: &str, rounds: usize| {
-            let of = |round| Some(cost(name, round)? / cost(to, round)?);
-            Spread::of((0..rounds).filter_map(of))
+        let ratios = |to: &dyn Fn(&ContenderOutcome) -> Option<String>| {
+            let of = |contender: &ContenderOutcome| {
+                let (name, to) = (&contender.name, to(contender)?);
+                let ratio = |round| Some(of_round(name, round)? / of_round(&to, round)?);
+                let spread = Spread::of((0..contender.rounds.len()).filter_map(ratio))?;
+                Some((name.clone(), spread))
+            };
+            self.contenders.iter().filter_map(of).collect()
         };
-        let mut to_nginx = BTreeMap::new();
-        let mut to_floor = BTreeMap::new();
-        for contender in &self.contenders {
-            let rounds = contender.rounds.len();
-            if let Some(spread) = ratio(&contender.name, REFERENCE, rounds) {
-                to_nginx.insert(contender.name.clone(), spread);
-            }
-            let floor = contender.floor.as_ref();
-            if let Some(spread) = floor.and_then(|floor| ratio(&contender.name, floor, rounds)) {
-                to_floor.insert(contender.name.clone(), spread);
-            }
-        }
+        let to_nginx = ratios(&|_| Some(REFERENCE.to_owned()));
+        let to_floor = ratios(&|contender| contender.floor.clone());
+        let to_one_shard = ratios(&|contender| contender.one_shard.clone());
         self.ratio_to_nginx_rtmp = to_nginx;
         self.ratio_to_floor = to_floor;
+        self.ratio_to_one_shard = to_one_shard;
     }
 }
 
@@ -174,5 +176,54 @@ impl ContenderOutcome {
     /// Rounds in which too much of the machine was stolen.
     pub(crate) fn marked(&self) -> usize {
         self.rounds.iter().flatten().filter(|figures| figures.marked).count()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn outcome(contenders: &[(&str, Option<&str>, &[f64])]) -> ScenarioOutcome {
+        let contender = |(name, one_shard, costs): &(&str, Option<&str>, &[f64])| {
+            let figures =
+                |cost: &f64| Some(Figures { cpu_per_gigabit: Some(*cost), ..Figures::default() });
+            ContenderOutcome {
+                name: (*name).into(),
+                floor: None,
+                one_shard: one_shard.map(str::to_owned),
+                system_calls_per_second: None,
+                rounds: costs.iter().map(figures).collect(),
+                failures: Vec::new(),
+            }
+        };
+        ScenarioOutcome {
+            machine: Machine::read(),
+            window_seconds: 8,
+            players: 10,
+            contenders: contenders.iter().map(contender).collect(),
+            ratio_to_nginx_rtmp: BTreeMap::new(),
+            ratio_to_floor: BTreeMap::new(),
+            ratio_to_one_shard: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn ratios_are_of_one_round_and_of_those_that_are_compared() {
+        let mut outcome = outcome(&[("one", None, &[1.0, 3.0]), ("two", Some("one"), &[2.0, 3.0])]);
+        outcome.compare();
+        let ratio = outcome.ratio_to_one_shard["two"];
+        assert_eq!((ratio.min, ratio.median, ratio.max), (1.0, 1.5, 2.0));
+        assert_eq!(outcome.ratio_to_one_shard.len(), 1);
+        assert!(outcome.ratio_to_nginx_rtmp.is_empty() && outcome.ratio_to_floor.is_empty());
+    }
+
+    #[test]
+    fn rounds_are_added_to_rounds_of_the_same_contenders_alone() {
+        let earlier = outcome(&[("one", None, &[1.0])]);
+        let mut later = outcome(&[("one", None, &[])]);
+        later.go_on_from(earlier.clone()).unwrap();
+        assert_eq!(later.rounds(), 1);
+        let mut other = outcome(&[("two", None, &[])]);
+        assert!(other.go_on_from(earlier).is_err());
     }
 }

@@ -16,6 +16,8 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// The contender's core.
 pub(crate) const SERVER_CORE: usize = 0;
+/// The cores of one with two shards.
+pub(crate) const BOTH_CORES: &str = "0,1";
 /// The load's core.
 pub(crate) const LOAD_CORE: usize = 1;
 
@@ -27,17 +29,17 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program on `core`; what it prints goes to `log`.
-    pub(crate) fn server(command: &Command, core: usize, log: &Path) -> Result<Self> {
+    /// Starts a program on `cores`, as taskset reads them; what it prints goes to `log`.
+    pub(crate) fn server(command: &Command, cores: &str, log: &Path) -> Result<Self> {
         let log = File::create(log).with_context(|| format!("create {}", log.display()))?;
-        let mut pinned = pinned(command, core);
+        let mut pinned = pinned(command, cores);
         pinned.stdout(log.try_clone()?).stderr(log);
         Self::start(pinned, command)
     }
 
     /// Starts a program whose output is read.
     pub(crate) fn piped(command: &Command, core: usize) -> Result<Self> {
-        let mut pinned = pinned(command, core);
+        let mut pinned = pinned(command, &core.to_string());
         pinned.stdout(Stdio::piped()).stderr(Stdio::null());
         Self::start(pinned, command)
     }
@@ -81,9 +83,9 @@ impl Process {
 }
 
 /// taskset executes the program in its own place, so the process is the program's.
-fn pinned(command: &Command, core: usize) -> Command {
+fn pinned(command: &Command, cores: &str) -> Command {
     let mut pinned = Command::new("taskset");
-    pinned.arg("-c").arg(core.to_string()).arg(command.get_program()).args(command.get_args());
+    pinned.arg("-c").arg(cores).arg(command.get_program()).args(command.get_args());
     if let Some(folder) = command.get_current_dir() {
         pinned.current_dir(folder);
     }

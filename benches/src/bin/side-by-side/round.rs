@@ -2,23 +2,28 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use serde::Serialize;
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::arguments::Arguments;
+use super::capacity::{Carried, Climb, Limit, Search, judge};
 use super::contender::Contender;
 use super::load::{Event, LoadRun};
-use super::process::SERVER_CORE;
-use super::scenario::{Load, Scenario};
-use super::usage::{Reading, family};
+use super::process::{LOAD_CORE, SERVER_CORE};
+use super::scenario::{Load, Question, Scenario};
+use super::usage::{CoreReading, Reading, family};
 
 /// A window with more of the core stolen is measured again.
 const STEAL_MAX: f64 = 0.03;
 /// So often at most; then it counts, and is marked.
 const ATTEMPTS_MAX: usize = 3;
+
+/// No attempt begins later than this after the first of a search.
+const SEARCH_TIME_MAX: Duration = Duration::from_secs(75);
 
 const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1935);
 const SINK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1936);
@@ -32,7 +37,7 @@ pub(crate) enum Kind {
 }
 
 /// What one round came to. Times in seconds, latencies in milliseconds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Figures {
     pub(crate) cpu_seconds: f64,
     pub(crate) cpu_share: f64,
@@ -46,21 +51,33 @@ pub(crate) struct Figures {
     pub(crate) join_p50_ms: Option<f64>,
     pub(crate) join_p99_ms: Option<f64>,
     pub(crate) connect_p50_ms: Option<f64>,
+    pub(crate) connect_p99_ms: Option<f64>,
     /// Beyond what the server held before anybody came.
     pub(crate) resident_grown_kib: f64,
     pub(crate) switches_per_second: f64,
     /// In a counting round alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) system_calls_per_second: Option<f64>,
     pub(crate) reads_per_player_second: Option<f64>,
+    /// Everybody came.
+    pub(crate) ready: bool,
+    /// Delivered, over what publishers' streams are; of those who only play.
+    pub(crate) due_share: Option<f64>,
     pub(crate) faults: u64,
     pub(crate) silent: u64,
     pub(crate) vanished: u64,
     pub(crate) real_time: Option<f64>,
+    /// What the load generator used of its core.
     pub(crate) loader_share: f64,
+    /// How busy that core was, of what the host gave.
+    pub(crate) loader_core: f64,
     pub(crate) steal: f64,
     pub(crate) foreign: f64,
     /// Too much was stolen in all attempts.
     pub(crate) marked: bool,
+    /// What a search for the capacity came to; the other figures are of the most that was carried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) carried: Option<Carried>,
 }
 
 impl Figures {
@@ -85,6 +102,19 @@ impl Figures {
     pub(crate) const fn lost(&self) -> u64 {
         self.faults + self.silent + self.vanished
     }
+
+    /// Share of what the host gave of the core.
+    pub(crate) fn given_share(&self) -> f64 {
+        self.cpu_share / (1.0 - self.steal).max(0.01)
+    }
+
+    /// What contenders are compared by.
+    pub(crate) fn yardstick(&self) -> Option<f64> {
+        match &self.carried {
+            Some(carried) => Some(f64::from(carried.amount)),
+            None => self.cpu_per_gigabit,
+        }
+    }
 }
 
 /// Makes rounds.
@@ -99,13 +129,63 @@ impl<'a> Bench<'a> {
         Ok(Self { arguments, folder: TempDir::new().context("make a folder")? })
     }
 
-    /// One round, again if too much of the machine was taken away meanwhile.
+    /// One round. `guess` is what the contender carried in another.
     pub(crate) fn round(
         &self,
         scenario: &Scenario,
         contender: &Contender,
         kind: Kind,
+        guess: Option<u32>,
     ) -> Result<Figures> {
+        match scenario.question {
+            Question::Capacity(climb) => self.climb(scenario, contender, climb, guess),
+            Question::Cost | Question::Shards => self.attempts(scenario, contender, kind),
+        }
+    }
+
+    /// Looks for the most that the contender carries.
+    fn climb(
+        &self,
+        scenario: &Scenario,
+        contender: &Contender,
+        climb: Climb,
+        guess: Option<u32>,
+    ) -> Result<Figures> {
+        let mut search = Search::new(climb, guess);
+        let mut attempts = Vec::new();
+        let mut best = None;
+        let mut limited_by = Limit::None;
+        let begun = Instant::now();
+        while let Some(amount) = search.poll().filter(|_| begun.elapsed() < SEARCH_TIME_MAX) {
+            let outcome = self.attempt(&scenario.of(amount), contender, Kind::Measured);
+            let (share, loader, limit) = match &outcome {
+                Ok(figures) => (figures.given_share(), figures.loader_core, judge(figures)),
+                Err(error) => {
+                    eprintln!("{amount}: {error:#}");
+                    (1.0, 0.0, Some(Limit::Broken))
+                }
+            };
+            attempts.push((amount, share, loader, limit.unwrap_or(Limit::None)));
+            search.on_attempt(amount, share, limit.is_none());
+            if let Ok(figures) = outcome {
+                eprintln!("  {amount}: {limit:?}, {}", figures.line());
+                // The amount is above all that was carried before, if it was.
+                best = if limit.is_none() { Some(figures) } else { best };
+            }
+            if search.not() == Some(amount) {
+                limited_by = limit.unwrap_or(limited_by);
+            }
+        }
+        let (Some(amount), Some(figures)) = (search.carried(), best) else {
+            bail!("nothing was carried: {attempts:?}");
+        };
+        let marked = figures.steal > STEAL_MAX;
+        let carried = Carried { amount, not: search.not(), limited_by, attempts };
+        Ok(Figures { carried: Some(carried), marked, ..figures })
+    }
+
+    /// Again if too much of the machine was taken away meanwhile.
+    fn attempts(&self, scenario: &Scenario, contender: &Contender, kind: Kind) -> Result<Figures> {
         let mut figures = self.attempt(scenario, contender, kind)?;
         for _ in 1..ATTEMPTS_MAX {
             if figures.steal <= STEAL_MAX || kind == Kind::Counting {
@@ -131,11 +211,14 @@ impl<'a> Bench<'a> {
             Kind::Measured => None,
         };
         let begin = Reading::take(server.id(), SERVER_CORE)?;
+        let loader = CoreReading::take(LOAD_CORE)?;
         measured.wait_for(Event::WindowEnd)?;
         let end = Reading::take(server.id(), SERVER_CORE)?;
+        let loader_core = CoreReading::take(LOAD_CORE)?.busy_since(&loader);
         let report = measured.wait_for(Event::Report)?;
-        let calls = counter.map(SystemCalls::per_second).transpose()?;
-        Ok(figures(&report, &base, &begin, &end, calls, scenario))
+        let system_calls_per_second = counter.map(SystemCalls::per_second).transpose()?;
+        let figures = figures(&report, &base, &begin, &end, scenario);
+        Ok(Figures { system_calls_per_second, loader_core, ..figures })
     }
 }
 
@@ -144,7 +227,6 @@ fn figures(
     base: &Reading,
     begin: &Reading,
     end: &Reading,
-    calls: Option<f64>,
     scenario: &Scenario,
 ) -> Figures {
     let used = end.since(begin);
@@ -153,6 +235,11 @@ fn figures(
     let millis = |pointer: &str| number(pointer).map(|micros| micros / 1e3);
     let gigabits = number("/report/delivered/gigabits").unwrap_or(0.0);
     let reads = number("/report/delivered/reads").filter(|reads| *reads > 0.0);
+    let stream_bits = number("/report/settings/stream_bits_per_second");
+    let due_bits = stream_bits
+        .zip(number("/report/window/seconds"))
+        .map(|(bits, seconds)| bits * seconds * f64::from(scenario.players()))
+        .filter(|bits| *bits > 0.0);
     let join = match scenario.load {
         Load::Storm { .. } => "churn_join",
         _ => "join",
@@ -170,19 +257,24 @@ fn figures(
         join_p50_ms: join("p50_us"),
         join_p99_ms: join("p99_us"),
         connect_p50_ms: millis("/report/connect/p50_us"),
+        connect_p99_ms: millis("/report/connect/p99_us"),
         resident_grown_kib: end.resident_kib as f64 - base.resident_kib as f64,
         switches_per_second: used.switches_per_second,
-        system_calls_per_second: calls,
+        system_calls_per_second: None,
         reads_per_player_second: reads
             .map(|reads| reads / used.seconds / f64::from(scenario.players().max(1))),
+        ready: report.pointer("/report/window/ready").and_then(Value::as_bool) == Some(true),
+        due_share: due_bits.map(|due| gigabits * 1e9 / due),
         faults: count("/report/verdict/faults"),
         silent: count("/report/verdict/silent"),
         vanished: count("/report/verdict/vanished"),
         real_time: number("/report/publishers/real_time"),
         loader_share: number("/report/loader/processor_share").unwrap_or(0.0),
+        loader_core: 0.0,
         steal: used.steal,
         foreign: used.foreign,
         marked: false,
+        carried: None,
     }
 }
 

@@ -1,13 +1,18 @@
 //! What is asked of every contender.
 
-/// One load.
-#[derive(Debug)]
+use super::capacity::Climb;
+
+/// One load, and what is asked about it.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Scenario {
     /// As on the command line.
     pub(crate) name: &'static str,
     /// For the page.
     pub(crate) title: &'static str,
     pub(crate) load: Load,
+    pub(crate) question: Question,
+    /// Whether it is measured under a second congestion control too.
+    pub(crate) twice: bool,
 }
 
 /// Who comes.
@@ -23,46 +28,110 @@ pub(crate) enum Load {
     Storm { steady: u32, joins_per_second: u32 },
 }
 
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// What the load costs.
+    Cost,
+    /// How much of it one core carries.
+    Capacity(Climb),
+    /// What it costs on two shards, over one.
+    Shards,
+}
+
 /// Everything, in the order of the page.
-pub(crate) const SCENARIOS: [Scenario; 9] = [
+pub(crate) const SCENARIOS: [Scenario; 13] = [
     fan_out("fan-out-50", "One stream of 2.5 Mbit/s to 50 players", 50),
-    fan_out("fan-out-200", "One stream of 2.5 Mbit/s to 200 players", 200),
+    fan_out("fan-out-200", "One stream of 2.5 Mbit/s to 200 players", 200).under_both(),
     fan_out("fan-out-500", "One stream of 2.5 Mbit/s to 500 players", 500),
     many("many-100", "100 streams of 500 kbit/s, one player each", 100),
-    many("many-200", "200 streams of 500 kbit/s, one player each", 200),
+    many("many-200", "200 streams of 500 kbit/s, one player each", 200).under_both(),
+    Scenario {
+        name: "capacity-players",
+        title: "Players of one stream of 2.5 Mbit/s that a core carries",
+        question: Question::Capacity(Climb { from: 600, to: 16_000 }),
+        ..fan_out("", "", 0)
+    },
+    Scenario {
+        name: "capacity-streams",
+        title: "Streams of 500 kbit/s with one player each that a core carries",
+        question: Question::Capacity(Climb { from: 200, to: 3_000 }),
+        ..many("", "", 0)
+    },
     Scenario {
         name: "push-50",
         title: "50 streams of 500 kbit/s pushed to a sink",
         load: Load::Push { streams: 50, video_kbits: 436 },
+        ..many("", "", 0)
     },
     Scenario {
         name: "idle-10000",
         title: "10 000 players that wait",
         load: Load::Idle { players: 10_000 },
+        ..many("", "", 0)
     },
     Scenario {
         name: "join-storm",
         title: "200 joins a second beside 20 players, GOP of 4 s",
         load: Load::Storm { steady: 20, joins_per_second: 200 },
+        ..many("", "", 0)
     },
     Scenario {
         name: "fat",
         title: "One stream of 50 Mbit/s to 20 players",
         load: Load::Play { streams: 1, players_each: 20, video_kbits: 50_000 },
+        ..many("", "", 0)
+    },
+    Scenario {
+        name: "shards-fan-out",
+        title: "Two shards: one stream of 2.5 Mbit/s to 200 players",
+        question: Question::Shards,
+        ..fan_out("", "", 200)
+    },
+    Scenario {
+        name: "shards-many",
+        title: "Two shards: 100 streams of 500 kbit/s, one player each",
+        question: Question::Shards,
+        ..many("", "", 100)
     },
 ];
 
 const fn fan_out(name: &'static str, title: &'static str, players_each: u32) -> Scenario {
-    Scenario { name, title, load: Load::Play { streams: 1, players_each, video_kbits: 2436 } }
+    let load = Load::Play { streams: 1, players_each, video_kbits: 2_436 };
+    Scenario { name, title, load, question: Question::Cost, twice: false }
 }
 
 const fn many(name: &'static str, title: &'static str, streams: u32) -> Scenario {
-    Scenario { name, title, load: Load::Play { streams, players_each: 1, video_kbits: 436 } }
+    let load = Load::Play { streams, players_each: 1, video_kbits: 436 };
+    Scenario { name, title, load, question: Question::Cost, twice: false }
 }
 
 impl Scenario {
     /// Bits per second of audio in every stream.
     pub(crate) const AUDIO_KBITS: u32 = 64;
+
+    const fn under_both(self) -> Self {
+        Self { twice: true, ..self }
+    }
+
+    /// The scenario of a name.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        SCENARIOS.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// The same with so many players of one stream, or so many streams of one player.
+    pub(crate) const fn of(self, amount: u32) -> Self {
+        let load = match self.load {
+            Load::Play { players_each: 1, video_kbits, .. } => {
+                Load::Play { streams: amount, players_each: 1, video_kbits }
+            }
+            Load::Play { streams, video_kbits, .. } => {
+                Load::Play { streams, players_each: amount, video_kbits }
+            }
+            other => other,
+        };
+        Self { load, ..self }
+    }
 
     /// Streams, pushed or played.
     pub(crate) const fn streams(&self) -> u32 {
@@ -93,5 +162,28 @@ impl Scenario {
         let audio = format!("{}k", Self::AUDIO_KBITS);
         let bitrate = format!("{kbits}k");
         ["--bitrate", &bitrate, "--audio", &audio, "--gop", gop].map(str::to_owned).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_not_empty() {
+        let mut names = SCENARIOS.map(|scenario| scenario.name).to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), SCENARIOS.len());
+        assert!(names.iter().all(|name| !name.is_empty()));
+    }
+
+    #[test]
+    fn an_amount_is_of_players_or_of_streams() {
+        let of = |name| *Scenario::named(name).unwrap();
+        let players = of("capacity-players").of(700);
+        assert_eq!((players.streams(), players.players()), (1, 700));
+        let streams = of("capacity-streams").of(300);
+        assert_eq!((streams.streams(), streams.players()), (300, 300));
     }
 }

@@ -1,9 +1,9 @@
 //! Medians and ranges. Pure.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A figure over all rounds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) min: f64,

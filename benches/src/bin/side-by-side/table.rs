@@ -1,87 +1,195 @@
 //! A scenario as rows of text: for the terminal, and for the page.
 
-use super::outcome::{ContenderOutcome, ScenarioOutcome};
+use super::outcome::{ContenderOutcome, FULL_SHARE, ScenarioOutcome};
 use super::round::Figures;
+use super::scenario::{Question, Scenario};
 use super::statistics::Spread;
 
-/// The columns.
-pub(crate) const HEAD: [&str; 13] = [
-    "contender",
-    "s/Gbit (range)",
-    "to nginx-rtmp",
-    "to floor",
-    "cpu %",
-    "players/core",
-    "p50 ms",
-    "p99 ms",
-    "join ms",
-    "KiB/player",
-    "syscalls/s",
-    "switches/s",
-    "lost",
+/// A column: its head, and how a contender's cell is made.
+type Column = (&'static str, fn(&ScenarioOutcome, &ContenderOutcome) -> String);
+
+const NAME: Column = ("contender", |_, contender| contender.name.clone());
+const COST: Column = ("s/Gbit (range)", |_, contender| {
+    range(contender.spread(|figures| figures.cpu_per_gigabit), 3)
+});
+const TO_NGINX: Column =
+    ("to nginx-rtmp", |outcome, contender| ratio(outcome.ratio_to_nginx_rtmp.get(&contender.name)));
+const CPU: Column =
+    ("cpu %", |_, contender| median(contender, |figures| Some(figures.cpu_share * 100.0), 1));
+const P50: Column =
+    ("p50 ms", |_, contender| median(contender, |figures| figures.latency_p50_ms, 1));
+const P99: Column =
+    ("p99 ms", |_, contender| median(contender, |figures| figures.latency_p99_ms, 1));
+const LOADER: Column =
+    ("loader %", |_, contender| median(contender, |figures| Some(figures.loader_share * 100.0), 0));
+const LOST: Column = ("lost", |_, contender| match contender.marked() {
+    0 => contender.lost().to_string(),
+    marked => format!("{} ({marked} marked)", contender.lost()),
+});
+
+const COST_COLUMNS: [Column; 15] = [
+    NAME,
+    COST,
+    TO_NGINX,
+    ("to floor", |outcome, contender| ratio(outcome.ratio_to_floor.get(&contender.name))),
+    CPU,
+    ("players/core", |outcome, contender| {
+        let players = contender.players_on_a_core(outcome.players);
+        players.map_or("-".into(), |players| format!("{players:.0}"))
+    }),
+    P50,
+    P99,
+    ("connect p50/p99 ms", |_, contender| {
+        let p50 = median(contender, |figures| figures.connect_p50_ms, 1);
+        format!("{p50}/{}", median(contender, |figures| figures.connect_p99_ms, 1))
+    }),
+    ("join ms", |_, contender| median(contender, |figures| figures.join_p50_ms, 0)),
+    ("KiB/player", |outcome, contender| {
+        let resident = contender.spread(|figures| Some(figures.resident_grown_kib));
+        let players = f64::from(outcome.players.max(1));
+        resident.map_or("-".into(), |kib| format!("{:.1}", kib.median / players))
+    }),
+    ("syscalls/s", |_, contender| {
+        let calls = contender.system_calls_per_second;
+        calls.map_or("-".into(), |calls| format!("{calls:.0}"))
+    }),
+    ("switches/s", |_, contender| {
+        median(contender, |figures| Some(figures.switches_per_second), 0)
+    }),
+    LOADER,
+    LOST,
 ];
 
-/// One row for each contender.
-pub(crate) fn rows(scenario: &ScenarioOutcome) -> Vec<Vec<String>> {
-    scenario.contenders.iter().map(|contender| row(scenario, contender)).collect()
+const CAPACITY_COLUMNS: [Column; 11] = [
+    NAME,
+    ("carried (range)", |_, contender| {
+        range(contender.spread(|figures| Some(f64::from(figures.carried.as_ref()?.amount))), 0)
+    }),
+    TO_NGINX,
+    ("not carried", |_, contender| {
+        median(contender, |figures| figures.carried.as_ref()?.not.map(f64::from), 0)
+    }),
+    ("limited by", |_, contender| {
+        let mut limits: Vec<&str> = contender
+            .rounds
+            .iter()
+            .flatten()
+            .filter_map(|figures| Some(figures.carried.as_ref()?.limited_by.label()))
+            .collect();
+        limits.sort_unstable();
+        limits.dedup();
+        limits.join(", ")
+    }),
+    CPU,
+    ("at 95 % cpu", |_, contender| {
+        let extrapolated = |figures: &Figures| {
+            Some(f64::from(figures.carried.as_ref()?.amount) * FULL_SHARE / figures.given_share())
+        };
+        median(contender, extrapolated, 0)
+    }),
+    ("Gbit/s", |outcome, contender| {
+        let seconds = outcome.window_seconds.max(1) as f64;
+        median(contender, |figures| Some(figures.gigabits / seconds), 2)
+    }),
+    P50,
+    P99,
+    LOADER,
+];
+
+const SHARDS_COLUMNS: [Column; 8] = [
+    NAME,
+    COST,
+    ("to one shard", |outcome, contender| ratio(outcome.ratio_to_one_shard.get(&contender.name))),
+    CPU,
+    P50,
+    P99,
+    LOADER,
+    LOST,
+];
+
+/// The columns that answer a question.
+const fn columns(question: Question) -> &'static [Column] {
+    match question {
+        Question::Cost => &COST_COLUMNS,
+        Question::Capacity(_) => &CAPACITY_COLUMNS,
+        Question::Shards => &SHARDS_COLUMNS,
+    }
 }
 
-fn row(scenario: &ScenarioOutcome, contender: &ContenderOutcome) -> Vec<String> {
-    let median = |of: fn(&Figures) -> Option<f64>, digits: usize| {
-        contender.spread(of).map_or("-".into(), |spread| format!("{:.digits$}", spread.median))
+/// The head, and a row for each contender. `second` is the outcome under another congestion control,
+/// with its name: its costs stand in columns at the end.
+pub(crate) fn rows(
+    scenario: &Scenario,
+    outcome: &ScenarioOutcome,
+    second: Option<(&str, &ScenarioOutcome)>,
+) -> Vec<Vec<String>> {
+    let columns = columns(scenario.question);
+    let mut head: Vec<String> = columns.iter().map(|(head, _)| (*head).to_owned()).collect();
+    if let Some((congestion, _)) = second {
+        head.push(format!("{congestion}: s/Gbit"));
+        head.push(format!("{congestion}: to nginx-rtmp"));
+    }
+    let row = |contender: &ContenderOutcome| {
+        let mut row: Vec<String> =
+            columns.iter().map(|(_, cell)| cell(outcome, contender)).collect();
+        if let Some((_, second)) = second {
+            let other = second.contenders.iter().find(|other| other.name == contender.name);
+            for (_, cell) in [COST, TO_NGINX] {
+                row.push(other.map_or("-".into(), |other| cell(second, other)));
+            }
+        }
+        row
     };
-    let ratio = |spread: Option<&Spread>| {
-        spread.map_or("-".into(), |spread| format!("{:.2}", spread.median))
-    };
-    let cost = contender.spread(|figures| figures.cpu_per_gigabit);
-    let counting = contender.counting.as_ref();
-    let calls = counting.and_then(|figures| figures.system_calls_per_second);
-    let players = f64::from(scenario.players.max(1));
-    let resident = contender.spread(|figures| Some(figures.resident_grown_kib));
-    let marked = if contender.marked() > 0 {
-        format!(" ({} marked)", contender.marked())
-    } else {
-        String::new()
-    };
-    vec![
-        contender.name.clone(),
-        cost.map_or("-".into(), |cost| {
-            format!("{:.3} ({:.3}-{:.3})", cost.median, cost.min, cost.max)
-        }),
-        ratio(scenario.ratio_to_nginx_rtmp.get(&contender.name)),
-        ratio(scenario.ratio_to_floor.get(&contender.name)),
-        median(|figures| Some(figures.cpu_share * 100.0), 1),
-        contender
-            .players_on_a_core(scenario.players)
-            .map_or("-".into(), |players| format!("{players:.0}")),
-        median(|figures| figures.latency_p50_ms, 1),
-        median(|figures| figures.latency_p99_ms, 1),
-        median(|figures| figures.join_p50_ms, 0),
-        resident.map_or("-".into(), |kib| format!("{:.1}", kib.median / players)),
-        calls.map_or("-".into(), |calls| format!("{calls:.0}")),
-        median(|figures| Some(figures.switches_per_second), 0),
-        format!("{}{marked}", contender.lost()),
-    ]
+    [head].into_iter().chain(outcome.contenders.iter().map(row)).collect()
 }
 
-/// Prints a scenario to the terminal.
-pub(crate) fn print(scenario: &ScenarioOutcome) {
-    let rows = rows(scenario);
-    let head: Vec<String> = HEAD.map(str::to_owned).into();
+/// The cost of 500 players over that of 50, where both were measured.
+pub(crate) fn flatness(few: &ScenarioOutcome, many: &ScenarioOutcome) -> Vec<Vec<String>> {
+    let head = ["contender", "s/Gbit at 50", "s/Gbit at 500", "500 over 50"];
+    let cost = |contender: &ContenderOutcome| {
+        Some(contender.spread(|figures| figures.cpu_per_gigabit)?.median)
+    };
+    let row = |contender: &ContenderOutcome| {
+        let at_few = cost(few.contenders.iter().find(|other| other.name == contender.name)?)?;
+        let at_many = cost(contender)?;
+        let shown = [at_few, at_many].map(|cost| format!("{cost:.3}"));
+        let [at_few_shown, at_many_shown] = shown;
+        let ratio = format!("{:.2}", at_many / at_few);
+        Some(vec![contender.name.clone(), at_few_shown, at_many_shown, ratio])
+    };
+    let rows = many.contenders.iter().filter_map(row);
+    [head.map(str::to_owned).to_vec()].into_iter().chain(rows).collect()
+}
+
+fn median(
+    contender: &ContenderOutcome,
+    of: impl Fn(&Figures) -> Option<f64>,
+    digits: usize,
+) -> String {
+    contender.spread(of).map_or("-".into(), |spread| format!("{:.digits$}", spread.median))
+}
+
+fn range(spread: Option<Spread>, digits: usize) -> String {
+    spread.map_or("-".into(), |spread| {
+        let Spread { median, min, max } = spread;
+        format!("{median:.digits$} ({min:.digits$}-{max:.digits$})")
+    })
+}
+
+fn ratio(spread: Option<&Spread>) -> String {
+    spread.map_or("-".into(), |spread| format!("{:.2}", spread.median))
+}
+
+/// Prints rows to the terminal.
+pub(crate) fn print(title: &str, rows: &[Vec<String>]) {
     let width = |column: usize| {
-        let cells = rows.iter().chain([&head]).filter_map(|row| row.get(column));
-        cells.map(String::len).max().unwrap_or(0)
+        rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0)
     };
-    println!("\n{}: {}", scenario.name, scenario.title);
-    for row in [&head].into_iter().chain(&rows) {
+    println!("\n{title}");
+    for row in rows {
         let cells = row.iter().enumerate();
         let line: Vec<String> =
             cells.map(|(column, cell)| format!("{cell:<0$}", width(column))).collect();
         println!("  {}", line.join("  ").trim_end());
-    }
-    for contender in &scenario.contenders {
-        for failure in &contender.failures {
-            println!("  {}: {}", contender.name, failure);
-        }
     }
 }

@@ -24,6 +24,28 @@ struct CoreTimes {
     all: u64,
 }
 
+/// How busy a core is, from reading to reading.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CoreReading(CoreTimes);
+
+impl CoreReading {
+    pub(crate) fn take(core: usize) -> Result<Self> {
+        core_times(core).map(Self)
+    }
+
+    /// Busy share of what the host gave since `earlier`.
+    pub(crate) fn busy_since(&self, earlier: &Self) -> f64 {
+        let given = self.0.given() - earlier.0.given();
+        (self.0.busy - earlier.0.busy) as f64 / given.max(1) as f64
+    }
+}
+
+impl CoreTimes {
+    const fn given(self) -> u64 {
+        self.all - self.steal
+    }
+}
+
 /// The difference of two readings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
@@ -126,13 +148,29 @@ mod tests {
 
     #[test]
     fn a_process_that_works_is_seen_to() {
-        let own = std::process::id();
-        let before = Reading::take(own, 0).unwrap();
-        let until = Instant::now() + Duration::from_millis(30);
-        while Instant::now() < until {}
-        let used = Reading::take(own, 0).unwrap().since(&before);
-        assert!(used.cpu_seconds > 0.001 && used.cpu_seconds < 2.0, "{used:?}");
+        // Not this process: its other tests are threads that end.
+        let busy = ["-c", "while :; do :; done"];
+        let mut child = std::process::Command::new("sh").args(busy).spawn().unwrap();
+        let before = Reading::take(child.id(), 0).unwrap();
+        let limit = Instant::now() + Duration::from_secs(10);
+        let used = loop {
+            let used = Reading::take(child.id(), 0).unwrap().since(&before);
+            if used.cpu_seconds > 0.01 || Instant::now() > limit {
+                break used;
+            }
+            std::thread::yield_now();
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(used.cpu_seconds > 0.01 && used.cpu_seconds < 10.0, "{used:?}");
         assert!(before.resident_kib > 100);
+    }
+
+    #[test]
+    fn a_core_is_busy_with_a_share_of_what_it_was_given() {
+        let earlier = CoreReading(CoreTimes { busy: 10, steal: 5, all: 100 });
+        let later = CoreReading(CoreTimes { busy: 50, steal: 25, all: 200 });
+        assert!((later.busy_since(&earlier) - 0.5).abs() < 1e-9);
     }
 
     #[test]
