@@ -15,8 +15,7 @@ use edgerelay::hub::directory::Directory;
 use edgerelay::id::ShardId;
 use edgerelay::message::ShardMessage;
 use edgerelay::shard::{self, Commons, MAILBOX_MESSAGES_MAX, ShardSetup};
-use edgerelay::telemetry::account::Ledger;
-use edgerelay::telemetry::{Readiness, ShardCounters};
+use edgerelay::telemetry::{Ledger, Readiness, ShardCounters};
 use edgerelay_proto::session::{
     ClientConfig, ClientEvent, ClientMode, ClientOutput, ClientSession, RtmpUrl,
 };
