@@ -50,6 +50,9 @@ pub fn start(
     ledger: Arc<Ledger>,
     readiness: Arc<Readiness>,
 ) -> std::io::Result<Accounting> {
+    if !object::is_compiled_in() {
+        tracing::info!("kernel accounting is not compiled in: this program cannot load it");
+    }
     let shared = Arc::clone(&ledger);
     let mut sampler = Sampler {
         pins: PinFolder::new(&config.pin_dir),
@@ -138,9 +141,7 @@ impl Sampler {
         self.readiness.set_ebpf_attached(false);
         if self.told != Told::Degraded {
             self.told = Told::Degraded;
-            let built = object::is_compiled_in();
-            let hint = if built { "" } else { "; kernel accounting is not compiled in here" };
-            tracing::warn!("sockets are asked instead of the kernel programs: {why}{hint}");
+            tracing::warn!("sockets are asked instead of the kernel programs: {why}");
         }
     }
 }
