@@ -83,6 +83,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
     let mut config = Config::default();
     let unread = !errors.errors.is_empty();
     let mut positions = reader::read(&mut config, &table, &mut errors);
+    config.add_worker_app();
     let mut warnings = Vec::new();
     add_push_url(&mut config, options, &mut positions, &mut errors, &mut warnings);
     if config.node.name.is_empty() {

@@ -74,6 +74,18 @@ impl Config {
         Some(own)
     }
 
+    /// A worker that takes streams as everybody does takes them from other nodes, too.
+    pub(super) fn add_worker_app(&mut self) {
+        if self.node.role == Role::Worker
+            && self.app(WORKER_APP).is_none()
+            && let [Some(live), _] = WORKER_APPS.map(|app| self.app(app))
+        {
+            let name = WORKER_APP.to_owned();
+            let own = AppConfig { name, push: Vec::new(), origin: Vec::new(), ..live.clone() };
+            self.apps.push(own);
+        }
+    }
+
     /// Pushes to `url` what the node gets as a worker. The places of the pushes: application, and
     /// push within it.
     pub(super) fn push_worker_streams(&mut self, url: &str) -> Vec<(usize, usize)> {
@@ -85,5 +97,61 @@ impl Config {
             }
         }
         added
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{LoadOptions, Secrets, load};
+    use super::*;
+
+    fn loaded(text: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("edgerelay.toml");
+        std::fs::write(&file, text).unwrap();
+        load(&LoadOptions { file: Some(file), ..LoadOptions::default() }).unwrap().config
+    }
+
+    const EDGE: &str = "[node]\nrole = \"edge\"\nname = \"edge-1\"\n\
+        [[app]]\nname = \"live\"\nlag_max = \"5s\"\n\
+        [[app.push]]\nurl = \"rtmp://elsewhere.example/live/{name}\"\n\
+        [workers]\nbackend = \"process\"\npipeline.push_url = \"rtmp://up.example/live\"\n";
+
+    #[test]
+    fn a_worker_pushes_where_workers_push_and_nowhere_its_node_pushes_itself() {
+        let own = loaded(EDGE).for_worker(3).unwrap();
+        assert_eq!(own.node.role, Role::Worker);
+        assert_eq!(own.node.name, "edge-1-w3");
+        assert_eq!(own.rtmp.listen, ["127.0.0.1:19353".parse().unwrap()]);
+        assert!(own.http.listen.is_empty());
+        let apps: Vec<_> = own.apps.iter().map(|app| app.name.as_str()).collect();
+        assert_eq!(apps, WORKER_APPS);
+        for app in &own.apps {
+            assert_eq!(app.push, [PushConfig { url: "rtmp://up.example/live/{name}".to_owned() }]);
+            assert_eq!(app.lag_max, std::time::Duration::from_secs(5));
+        }
+    }
+
+    #[test]
+    fn what_a_worker_is_handed_reads_as_what_it_would_derive_itself() {
+        let node = loaded(EDGE);
+        let handed = loaded(&node.of_worker(1).unwrap().to_toml(Secrets::Shown));
+        assert_eq!(handed, node.for_worker(1).unwrap());
+        assert_eq!(handed.clone().for_worker(1), Some(handed));
+    }
+
+    #[test]
+    fn a_worker_of_its_own_takes_streams_from_other_nodes_without_being_told_so() {
+        let own = loaded("[node]\nrole = \"worker\"\n");
+        assert!(own.works_on("live") && own.works_on(WORKER_APP) && !own.works_on("studio"));
+        assert!(own.app(WORKER_APP).is_some());
+        let edge = loaded(EDGE);
+        assert!(edge.works_on("live") && !edge.works_on(WORKER_APP));
+        assert!(!loaded("").works_on("live"), "there are no workers");
+    }
+
+    #[test]
+    fn ports_end() {
+        assert_eq!(loaded(EDGE).for_worker(60_000), None);
     }
 }

@@ -56,7 +56,7 @@ fn on_ready(state: &mut State, shard: &Rc<Shard>, slot: Slot, stream_id: u32) {
         Role::Push { stream, subscriber: None, leg } => {
             let Some(entry) = state.streams.get_mut(stream) else { return };
             let start = match leg {
-                None => SubscribeFrom::LastKeyframe,
+                None => shard.start_of_work(SubscribeFrom::LastKeyframe),
                 Some(_) => SubscribeFrom::Held,
             };
             let options = SubscriberOptions { message_stream_id: stream_id, start };

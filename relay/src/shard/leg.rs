@@ -14,6 +14,7 @@ use super::state::{State, StreamSlot};
 use super::stream::{Source, StreamEntry};
 use super::upstream::{self, Cancel};
 use crate::config::Role as NodeRole;
+use crate::hub::subscriber::SubscribeFrom;
 use crate::id::{LegId, StreamKey};
 use crate::message::{LegEnd, NodeEvent};
 use crate::telemetry::CloseReason;
@@ -63,9 +64,13 @@ impl Shard {
         }
     }
 
-    /// Whether frames are held until a worker has the stream.
-    fn holds(&self) -> bool {
-        self.config.node.role != NodeRole::Worker
+    /// Where a push or a player starts that the node's own pipelines are for: on a worker frames are
+    /// held for these, on other nodes for legs alone.
+    pub(super) fn start_of_work(&self, otherwise: SubscribeFrom) -> SubscribeFrom {
+        match self.config.node.role {
+            NodeRole::Worker => SubscribeFrom::Held,
+            NodeRole::Edge | NodeRole::Standalone => otherwise,
+        }
     }
 }
 
@@ -76,9 +81,7 @@ pub(super) fn begin(state: &mut State, shard: &Shard, stream: StreamSlot, public
         return;
     }
     entry.placed = Some(Placed { publication, leg: None });
-    if shard.holds() {
-        entry.stream.hold();
-    }
+    entry.stream.hold();
     let (stream_key, shard_id) = (entry.key.clone(), shard.id);
     shard.tell(NodeEvent::StreamBegan { stream: stream_key, shard: shard_id, publication });
     state.register_interest(shard, stream);
@@ -95,8 +98,16 @@ pub(super) fn end(shard: &Shard, entry: &mut StreamEntry) {
     shard.tell(NodeEvent::StreamEnded { stream: entry.key.clone(), publication });
 }
 
+/// A push or a player of the stream got through that frames may have been held for.
+pub(super) fn on_work_begun(shard: &Shard, entry: &mut StreamEntry) {
+    if shard.config.node.role == NodeRole::Worker {
+        entry.stream.release_hold();
+    }
+}
+
 /// An ordinary push of the stream got through.
-pub(super) fn on_push_ready(shard: &Shard, entry: &StreamEntry) {
+pub(super) fn on_push_ready(shard: &Shard, entry: &mut StreamEntry) {
+    on_work_begun(shard, entry);
     if entry.placed.is_some() {
         shard.tell(NodeEvent::PushReady { stream: entry.key.clone() });
     }

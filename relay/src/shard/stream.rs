@@ -234,9 +234,10 @@ impl State {
         };
         let Some(entry) = self.streams.get_mut(stream) else { return };
         session.accept_play(stream_id);
-        let options =
-            SubscriberOptions { message_stream_id: stream_id, start: SubscribeFrom::Configured };
+        let start = shard.start_of_work(SubscribeFrom::Configured);
+        let options = SubscriberOptions { message_stream_id: stream_id, start };
         let subscriber = entry.stream.subscribe(now, options);
+        leg::on_work_begun(shard, entry);
         entry.subscribers.push((subscriber, slot));
         self.set_role(shard, slot, Role::Player { stream, stream_id, subscriber });
         self.drain_session(shard, slot);
