@@ -24,7 +24,7 @@ use crate::hub::directory::Directory;
 use crate::id::ShardId;
 use crate::message::{NODE_EVENTS_MAX, ShardMessage, WorkSnapshot};
 use crate::shard::{self, Commons, MAILBOX_MESSAGES_MAX, ShardSetup};
-use crate::telemetry::{Ledger, Readiness, ShardCounters, WorkCounters, logging};
+use crate::telemetry::{Ledger, Readiness, ShardCounters, logging};
 use crate::workers::{self, WorkersHandle, WorkersSetup};
 
 /// A clean drain. The numbers are those of `sysexits.h`.
@@ -151,7 +151,7 @@ fn start(config: Config) -> Result<Node, Failure> {
         running.push(Running { id, mailbox: sender.clone(), thread });
     }
     let (view, work) = watch::channel(WorkSnapshot::default());
-    let work_counters = Arc::new(WorkCounters::default());
+    let work_counters = Arc::new(workers::counters(&config));
     let workers = works.then(|| {
         let config = Arc::clone(&config);
         let (shards, counters) = (peers.clone(), Arc::clone(&work_counters));

@@ -168,6 +168,7 @@ impl Node {
             ebpf_attached: readiness.ebpf_attached(),
             clients_by_application: self.clients_by_application(snapshot),
             kernel: self.handle.ledger.totals(),
+            work: self.handle.work_counters.counts(),
             process: ProcessUsage::read(),
         }
     }

@@ -6,7 +6,7 @@
 use super::account::{GroupTotals, ServiceTotals};
 use super::counters::ShardCounters;
 use super::exposition::NodeFacts;
-use MetricKind::{Counter, Gauge};
+use MetricKind::{Counter, Gauge, Histogram};
 
 /// Whether a metric only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum MetricKind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Counts of observations by their size.
+    Histogram,
 }
 
 impl MetricKind {
@@ -24,6 +26,7 @@ impl MetricKind {
         match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
         }
     }
 }
@@ -55,6 +58,14 @@ pub(super) enum Source {
     OpenByRole,
     /// Clients by application.
     ClientsByApplication,
+    /// How often streams of workers went from one state to another.
+    StreamTransitions,
+    /// How long parts of streams' ways through workers took.
+    StreamPhases,
+    /// Decisions of the scaler by outcome.
+    ScalerDecisions,
+    /// Workers by state.
+    WorkersByState,
     /// One value for the whole node; none where the kernel does not tell.
     Node(fn(&NodeFacts) -> Option<f64>),
     /// What the kernel counted, by role and application.
@@ -302,6 +313,47 @@ pub const METRICS: &[Metric] = &[
     total("edgerelay_pull_failures_total", "Pull attempts and running pulls that failed.", |c| {
         c.pull_failures.total()
     }),
+    // Workers.
+    grouped(
+        "edgerelay_workers",
+        Gauge,
+        &["state"],
+        "Workers that the node knows, by state.",
+        Source::WorkersByState,
+    ),
+    node("edgerelay_worker_streams", Gauge, "Streams that workers are to have.", |n| {
+        Some(n.work.streams as f64)
+    }),
+    node(
+        "edgerelay_worker_streams_pending",
+        Gauge,
+        "Streams that no worker has a place for yet.",
+        |n| Some(n.work.streams_pending as f64),
+    ),
+    node("edgerelay_worker_streams_failed", Gauge, "Streams that no worker got on with.", |n| {
+        Some(n.work.streams_failed as f64)
+    }),
+    grouped(
+        "edgerelay_stream_transitions_total",
+        Counter,
+        &["from", "to"],
+        "Streams of workers that went from one state to another.",
+        Source::StreamTransitions,
+    ),
+    grouped(
+        "edgerelay_stream_phase_seconds",
+        Histogram,
+        &["phase"],
+        "How long parts of a stream's way through a worker took.",
+        Source::StreamPhases,
+    ),
+    grouped(
+        "edgerelay_scaler_decisions_total",
+        Counter,
+        &["outcome"],
+        "Decisions of the scaler, by outcome.",
+        Source::ScalerDecisions,
+    ),
     // Shards at work.
     each("edgerelay_shard_busy_ratio", "Share of its time that the shard works, 0 to 1.", |c| {
         c.busy_permille.value() as f64 / 1e3

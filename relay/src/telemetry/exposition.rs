@@ -15,6 +15,7 @@ use super::close::CloseReason;
 use super::counters::ShardCounters;
 use super::process::ProcessUsage;
 use super::role::ClientRole;
+use super::work::{PHASE_BUCKETS, PhaseTimes, WorkCounts};
 
 /// The media type of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -36,6 +37,8 @@ pub struct NodeFacts {
     pub clients_by_application: BTreeMap<String, u64>,
     /// What the kernel counts.
     pub kernel: Arc<KernelTotals>,
+    /// The work on streams.
+    pub work: WorkCounts,
     /// This process.
     pub process: ProcessUsage,
 }
@@ -50,7 +53,28 @@ pub fn render(shards: &[Arc<ShardCounters>], facts: &NodeFacts) -> String {
             metric.record(shards, facts);
         }
     });
-    sorted(&recorder.handle().render())
+    let mut text = recorder.handle().render();
+    for metric in METRICS.iter().filter(|metric| metric.kind == MetricKind::Histogram) {
+        text.push_str("\n\n");
+        text.push_str(&phases(metric, &facts.work));
+    }
+    sorted(&text)
+}
+
+/// A histogram of phases. Its lines are sorted with the others; buckets of one phase need no order.
+fn phases(metric: &Metric, work: &WorkCounts) -> String {
+    let Metric { name, help, .. } = metric;
+    let mut text = format!("# HELP {name} {help}\n# TYPE {name} histogram\n");
+    for (phase, times) in &work.phases {
+        let label = format!("phase=\"{phase}\"");
+        for (bound, count) in PHASE_BUCKETS.iter().zip(times.buckets) {
+            text.push_str(&format!("{name}_bucket{{{label},le=\"{bound}\"}} {count}\n"));
+        }
+        let PhaseTimes { count, sum, .. } = times;
+        text.push_str(&format!("{name}_bucket{{{label},le=\"+Inf\"}} {count}\n"));
+        text.push_str(&format!("{name}_sum{{{label}}} {sum}\n{name}_count{{{label}}} {count}\n"));
+    }
+    text
 }
 
 impl Metric {
@@ -58,6 +82,8 @@ impl Metric {
         match self.kind {
             MetricKind::Counter => describe_counter!(self.name, self.help),
             MetricKind::Gauge => describe_gauge!(self.name, self.help),
+            // Written whole, from counts that were made elsewhere.
+            MetricKind::Histogram => {}
         }
     }
 
@@ -67,7 +93,9 @@ impl Metric {
                 let sum = shards.iter().fold(0u64, |sum, shard| sum.wrapping_add(read(shard)));
                 match self.kind {
                     MetricKind::Counter => counter!(self.name).absolute(sum),
-                    MetricKind::Gauge => gauge!(self.name).set(float(sum)),
+                    MetricKind::Gauge | MetricKind::Histogram => {
+                        gauge!(self.name).set(float(sum));
+                    }
                 }
             }
             Source::EachShard(read) => {
@@ -91,6 +119,22 @@ impl Metric {
                     gauge!(self.name, "application" => application.clone()).set(float(*clients));
                 }
             }
+            Source::StreamTransitions => {
+                for ((from, to), count) in &facts.work.transitions {
+                    counter!(self.name, "from" => *from, "to" => *to).absolute(*count);
+                }
+            }
+            Source::ScalerDecisions => {
+                for (outcome, count) in &facts.work.decisions {
+                    counter!(self.name, "outcome" => *outcome).absolute(*count);
+                }
+            }
+            Source::WorkersByState => {
+                for (state, count) in &facts.work.workers {
+                    gauge!(self.name, "state" => *state).set(float(*count));
+                }
+            }
+            Source::StreamPhases => {}
             Source::Node(read) => {
                 if let Some(value) = read(facts) {
                     // A counter is a whole number in the exporter, and processor time is not, so
@@ -181,8 +225,10 @@ fn declared_kind(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     use super::super::account::{GroupTotals, ServiceTotals};
+    use super::super::work::WorkCounters;
     use super::*;
 
     fn scrape() -> String {
@@ -194,11 +240,15 @@ mod tests {
             shard.closed(CloseReason::PeerFault("chunk_size_zero"));
             shard.streams_active.set(1);
         }
+        let work = WorkCounters::new(&["ready"], &[("pending", "assigned")], &["queue"], &["out"]);
+        work.on_transition("pending", "assigned");
+        work.on_phase("queue", Duration::from_millis(300));
         let facts = NodeFacts {
             shards: 2,
             clients_by_application: BTreeMap::from([("li\"ve\n".to_owned(), 7)]),
             kernel: Arc::new(kernel_totals()),
             process: ProcessUsage { cpu_seconds: Some(1.25), ..ProcessUsage::read() },
+            work: work.counts(),
             ..NodeFacts::default()
         };
         render(&shards, &facts)
@@ -241,6 +291,13 @@ mod tests {
             "edgerelay_kernel_rtt_seconds{role=\"publish\",application=\"live\"} 0.02",
             "edgerelay_kernel_service_opened_total{service=\"rtmp\"} 9",
             "edgerelay_kernel_untracked_total 4",
+            "edgerelay_workers{state=\"ready\"} 0",
+            "edgerelay_stream_transitions_total{from=\"pending\",to=\"assigned\"} 1",
+            "edgerelay_stream_phase_seconds_bucket{phase=\"queue\",le=\"0.25\"} 0",
+            "edgerelay_stream_phase_seconds_bucket{phase=\"queue\",le=\"0.5\"} 1",
+            "edgerelay_stream_phase_seconds_bucket{phase=\"queue\",le=\"+Inf\"} 1",
+            "edgerelay_stream_phase_seconds_sum{phase=\"queue\"} 0.3",
+            "edgerelay_stream_phase_seconds_count{phase=\"queue\"} 1",
             "process_cpu_seconds_total 1.25",
             "# TYPE process_cpu_seconds_total counter",
             "# TYPE edgerelay_streams gauge",
@@ -276,9 +333,13 @@ mod tests {
     fn each_sample_carries_the_labels_that_the_catalog_declares() {
         for line in scrape().lines().filter(|line| !line.starts_with('#')) {
             let name = line.split(['{', ' ']).next().unwrap_or_default();
-            let metric = METRICS.iter().find(|metric| metric.name == name);
+            let parts = ["_bucket", "_sum", "_count"];
+            let whole = parts.iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name);
+            let is_it = |metric: &&Metric| metric.name == name || metric.name == whole;
+            let metric = METRICS.iter().find(is_it);
             let labels = metric.map_or(&[][..], |metric| metric.labels);
-            assert_eq!(labels.len(), line.matches("=\"").count(), "{line}");
+            let bounds = usize::from(name.ends_with("_bucket"));
+            assert_eq!(labels.len() + bounds, line.matches("=\"").count(), "{line}");
             for label in labels {
                 assert!(line.contains(&format!("{label}=\"")), "{line}");
             }

@@ -42,6 +42,25 @@ pub struct PhaseTimes {
 }
 
 impl WorkCounters {
+    /// Nothing yet. What is known to happen is there from the start, at zero, so that a rate over
+    /// its first event is seen.
+    #[must_use]
+    pub fn new(
+        workers: &[&'static str],
+        transitions: &[(&'static str, &'static str)],
+        phases: &[&'static str],
+        decisions: &[&'static str],
+    ) -> Self {
+        let zeros = |names: &[&'static str]| names.iter().map(|name| (*name, 0)).collect();
+        Self(Mutex::new(WorkCounts {
+            transitions: transitions.iter().map(|pair| (*pair, 0)).collect(),
+            phases: phases.iter().map(|name| (*name, PhaseTimes::default())).collect(),
+            decisions: zeros(decisions),
+            workers: zeros(workers),
+            ..WorkCounts::default()
+        }))
+    }
+
     /// What there is now.
     #[must_use]
     pub fn counts(&self) -> WorkCounts {

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::addresses::AddressBackend;
 use super::process::ProcessBackend;
 use crate::config::{Config, WorkerBackend};
 use crate::id::WorkerId;
 use crate::placement::{Input, Stop};
 
-/// The one in force.
+/// The one in force. What becomes of workers is told to the placement by each of them.
 #[derive(Debug)]
 pub(super) enum Backend {
     /// Child processes of this node.
     Process(ProcessBackend),
+    /// Workers that somebody else runs.
+    Addresses(AddressBackend),
 }
 
 impl Backend {
@@ -30,7 +33,10 @@ impl Backend {
             WorkerBackend::Process => {
                 Some(Self::Process(ProcessBackend::new(config, program, inputs)))
             }
-            WorkerBackend::Systemd | WorkerBackend::Static => {
+            WorkerBackend::Static => {
+                Some(Self::Addresses(AddressBackend::new(config.workers.addresses.clone(), inputs)))
+            }
+            WorkerBackend::Systemd => {
                 tracing::error!("this backend of workers is not there yet");
                 None
             }
@@ -41,20 +47,26 @@ impl Backend {
     pub(super) const fn is_managed(&self) -> bool {
         match self {
             Self::Process(_) => true,
+            Self::Addresses(_) => false,
         }
     }
 
-    /// Starts a worker. What becomes of it is told to the placement.
+    /// Starts a worker.
     pub(super) fn start(&mut self, worker: WorkerId) {
         match self {
             Self::Process(backend) => backend.start(worker),
+            Self::Addresses(_) => {}
         }
     }
 
-    /// Stops a worker, which is told as well.
-    pub(super) fn stop(&mut self, worker: WorkerId, stop: Stop) {
+    /// Stops a worker. What follows at once, if anything does.
+    pub(super) fn stop(&mut self, worker: WorkerId, stop: Stop) -> Option<Input> {
         match self {
-            Self::Process(backend) => backend.stop(worker, stop),
+            Self::Process(backend) => {
+                backend.stop(worker, stop);
+                None
+            }
+            Self::Addresses(backend) => Some(backend.let_go(worker)),
         }
     }
 
@@ -62,6 +74,7 @@ impl Backend {
     pub(super) fn address(&self, worker: WorkerId) -> Option<String> {
         match self {
             Self::Process(backend) => backend.address(worker),
+            Self::Addresses(backend) => backend.address(worker),
         }
     }
 
@@ -69,6 +82,7 @@ impl Backend {
     pub(super) fn pid(&self, worker: WorkerId) -> Option<u32> {
         match self {
             Self::Process(backend) => backend.pid(worker),
+            Self::Addresses(_) => None,
         }
     }
 
@@ -76,6 +90,7 @@ impl Backend {
     pub(super) async fn shut_down(&mut self) {
         match self {
             Self::Process(backend) => backend.shut_down().await,
+            Self::Addresses(backend) => backend.shut_down().await,
         }
     }
 }

@@ -11,6 +11,7 @@ use edgerelay_proto::time::Instant;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 
+use super::NO_STATE;
 use super::backend::Backend;
 use super::scaling::Scaling;
 use super::snapshots;
@@ -274,7 +275,11 @@ impl Fleet {
         while let Some(output) = self.placement.poll_output() {
             match output {
                 Output::StartWorker { worker } => self.backend.start(worker),
-                Output::StopWorker { worker, stop } => self.backend.stop(worker, stop),
+                Output::StopWorker { worker, stop } => {
+                    if let Some(news) = self.backend.stop(worker, stop) {
+                        self.handle(news);
+                    }
+                }
                 Output::Assign { stream, worker, attempt } => {
                     self.assign(stream, worker, attempt).await;
                 }
@@ -300,7 +305,7 @@ impl Fleet {
                     }
                 }
                 Output::Transition(transition) => {
-                    let from = transition.from.map_or("none", StreamState::label);
+                    let from = transition.from.map_or(NO_STATE, StreamState::label);
                     tracing::info!(
                         app = &*transition.stream.app,
                         from,

@@ -3,6 +3,7 @@
 //!
 //! It moves no media: that is the shards', which are told what to bring where.
 
+mod addresses;
 mod backend;
 mod command;
 mod fleet;
@@ -30,6 +31,7 @@ use self::fleet::Fleet;
 use self::pipelines::Pipelines;
 use crate::config::{Config, Role};
 use crate::message::{NodeEvent, ShardMessage, WorkSnapshot};
+use crate::placement::{Phase, StreamState, TRANSITIONS, WorkerState};
 use crate::telemetry::WorkCounters;
 
 /// This program, also when its file was replaced meanwhile.
@@ -53,6 +55,9 @@ pub fn die_with(parent: u32) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::NotFound, "the node that this is a worker of is gone"))
     }
 }
+
+/// Where a stream comes from that was not there before.
+const NO_STATE: &str = "none";
 
 /// All that the work on streams needs.
 #[derive(Debug)]
@@ -96,6 +101,24 @@ impl WorkersHandle {
 #[must_use]
 pub fn are_wanted(config: &Config) -> bool {
     config.node.role == Role::Worker || config.workers.backend.is_on()
+}
+
+/// Counters for a node with this configuration: none that only a node with workers has, where there
+/// are none.
+#[must_use]
+pub fn counters(config: &Config) -> WorkCounters {
+    const OUTCOMES: [&str; 6] =
+        ["out", "in", "steady", "hold_missing", "hold_cooldown", "hold_busy"];
+
+    if config.node.role == Role::Worker || !config.workers.backend.is_on() {
+        return WorkCounters::default();
+    }
+    let states = WorkerState::ALL.map(WorkerState::label);
+    let mut transitions: Vec<_> =
+        TRANSITIONS.iter().map(|(from, _, to)| (from.label(), to.label())).collect();
+    transitions.push((NO_STATE, StreamState::Pending.label()));
+    let outcomes = if config.workers.backend.is_managed() { &OUTCOMES[..] } else { &[] };
+    WorkCounters::new(&states, &transitions, &Phase::ALL.map(Phase::label), outcomes)
 }
 
 /// Starts on a thread of its own.

@@ -18,7 +18,7 @@ impl Fleet {
         let snapshot = WorkSnapshot {
             streams: streams.into_iter().map(|it| (it.stream.clone(), self.stream(it))).collect(),
             workers: workers.into_iter().map(|it| self.worker(&it)).collect(),
-            scaler: Some(self.scaling.shown()),
+            scaler: self.backend.is_managed().then(|| self.scaling.shown()),
         };
         self.view.send_replace(snapshot);
     }
