@@ -1,16 +1,19 @@
 //! Workers that are child processes: from zero and back, what upstreams get, and what happens when
 //! workers and commands fail.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::support::eventually::{eventually, throughout};
-use crate::support::ffmpeg::{Pace, publish, publish_looped};
+use crate::support::ffmpeg::{Pace, Player, publish, publish_looped};
 use crate::support::fleet::{self, fleet, kill, runs, signal};
 use crate::support::machine;
 use crate::support::media::Clip;
+use crate::support::namespace::mounts;
 use crate::support::nginx::Nginx;
+use crate::support::relay::Settings;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -45,6 +48,8 @@ fn a_killed_workers_streams_are_upstream_again_within_three_seconds() {
     for name in names {
         fleet::wait_for_state(&relay, name, "relaying", LIMIT);
     }
+    // Recordings are named for the second in which they begin.
+    Player::start(&nginx.url("three")).wait_for_frames(150, LIMIT);
     let carrier = fleet::workers(&relay).into_iter().find(|it| it.streams == names.len());
     let carrier = carrier.expect("one worker has all three");
     let connections = nginx.accepted();
@@ -168,4 +173,49 @@ fn workers_end_with_the_relay_however_that_ends() {
             eventually("the end of a worker", LIMIT, || (!runs(pid)).then_some(()));
         }
     }
+}
+
+/// A worker that somebody else runs: a node of its own.
+fn foreign_worker(base: &str) -> Settings {
+    Settings::new()
+        .node("role = \"worker\"")
+        .workers(&format!("pipeline.push_url = \"{base}\""))
+        .max_workers(1)
+}
+
+#[test]
+fn workers_that_somebody_else_runs_are_found_behind_one_name_and_replaced_when_they_go() {
+    let Some(namespaces) = mounts() else { return };
+    let _machine = machine::shared();
+    let nginx = Nginx::start();
+    let first = foreign_worker(&nginx.base());
+    let port = first.rtmp_address().port();
+    let second = foreign_worker(&nginx.base()).at(SocketAddr::from(([127, 0, 0, 2], port)));
+    let workers = [first.start(), second.start()];
+    let hosts = "127.0.0.1 workers.example\n127.0.0.2 workers.example\n";
+    let relay = Settings::new()
+        .hosts(namespaces, hosts)
+        .workers("backend = \"static\"")
+        .workers(&format!("addresses = [\"workers.example:{port}\"]"))
+        .max_workers(2)
+        .start();
+    eventually("both workers", LIMIT, || {
+        let found = fleet::workers(&relay);
+        (found.iter().filter(|it| it.state == "ready").count() == 2).then_some(())
+    });
+    let _publisher = publish_looped(Clip::Plain.path(), &relay.url("cam"));
+    let work = fleet::wait_for_state(&relay, "cam", "relaying", LIMIT);
+    let carrier = work.worker.expect("a worker");
+    let [first, second] = workers;
+    let (carrying, other) = if first.has_publisher() { (first, second) } else { (second, first) };
+    carrying.signal(Signal::KILL);
+    eventually("the stream at the other worker", LIMIT, || {
+        let work = fleet::work(&relay, "cam")?;
+        (work.state == "relaying" && work.worker != Some(carrier)).then_some(())
+    });
+    assert!(other.has_publisher());
+    eventually("one worker to be left", LIMIT, || {
+        (fleet::workers(&relay).len() == 1).then_some(())
+    });
+    assert_eq!(relay.ask("/api/v1/scaler").body, "{}", "nothing to scale");
 }

@@ -108,6 +108,12 @@ impl Settings {
         self
     }
 
+    /// Serves RTMP at `address`.
+    pub(crate) fn at(mut self, address: SocketAddr) -> Self {
+        self.rtmp = address;
+        self
+    }
+
     /// Where RTMP will be served.
     pub(crate) fn rtmp_address(&self) -> SocketAddr {
         self.rtmp
@@ -285,6 +291,12 @@ impl Relay {
             }
         }
         shards
+    }
+
+    /// Whether somebody publishes to it.
+    #[track_caller]
+    pub(crate) fn has_publisher(&self) -> bool {
+        self.metric("edgerelay_connections", &["role=\"publish\""]) > 0.0
     }
 
     /// What it logged so far.
