@@ -3,11 +3,11 @@
 //!
 //! Sans-IO: bytes and time in, bytes out.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
-use edgerelay_proto::chunk::{WireMessage, encode_media};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use edgerelay_proto::chunk::ChunkEncoder;
+use edgerelay_proto::message::Message;
 use edgerelay_proto::session::{
     ClientConfig, ClientEvent, ClientOutput, ClientSession, MediaMessage,
 };
@@ -32,22 +32,25 @@ enum Stage {
 #[derive(Debug)]
 pub struct Publisher {
     session: ClientSession,
-    chunk_size: u32,
+    encoder: ChunkEncoder,
     stage: Stage,
     source: Source,
-    out: VecDeque<Bytes>,
+    /// In one piece: a copy costs less than a send of many slices.
+    out: BytesMut,
 }
 
 impl Publisher {
     /// A publisher that begins to connect. The handshake's random bytes are made from `seed`.
     #[must_use]
     pub fn new(config: ClientConfig, source: Source, now: Instant, seed: u64) -> Self {
+        let mut encoder = ChunkEncoder::new();
+        encoder.set_chunk_size(config.chunk_size);
         let mut publisher = Self {
-            chunk_size: config.chunk_size,
+            encoder,
             session: ClientSession::new(config, now, seed),
             stage: Stage::Opening,
             source,
-            out: VecDeque::new(),
+            out: BytesMut::new(),
         };
         publisher.collect_output().unwrap_or_default();
         publisher
@@ -72,7 +75,7 @@ impl Publisher {
         self.stage = Stage::Sending { stream_id, zero };
         for mut message in self.source.opening() {
             message.timestamp = passed.as_millis() as u32;
-            self.push(stream_id, &message);
+            self.push(stream_id, message);
         }
     }
 
@@ -94,16 +97,16 @@ impl Publisher {
                 return;
             }
             let message = self.source.take(now);
-            let wire_len = self.push(stream_id, &message);
+            let wire_len = self.push(stream_id, message);
             measures.sent.messages += 1;
             measures.sent.bytes += wire_len as u64;
             measures.lateness.record(now.saturating_since(due));
         }
     }
 
-    /// The next bytes to send, in order; send what there is in one go.
+    /// The next bytes to send.
     pub fn poll_send(&mut self) -> Option<Bytes> {
-        self.out.pop_front()
+        (!self.out.is_empty()).then(|| self.out.split().freeze())
     }
 
     /// Says goodbye. The source goes on where it was with the next connection.
@@ -131,25 +134,20 @@ impl Publisher {
         self.source
     }
 
-    fn push(&mut self, stream_id: u32, message: &MediaMessage) -> usize {
-        let WireMessage { header, body, wire_len } = encode_media(
-            chunk_stream(message.kind),
-            message.kind.message_type(),
-            stream_id,
-            message.timestamp,
-            &message.payload,
-            self.chunk_size,
-        );
-        self.out.push_back(header);
-        self.out.extend(body.iter().cloned());
-        wire_len
+    /// Queues a message; says how many bytes that are on the wire.
+    fn push(&mut self, stream_id: u32, message: MediaMessage) -> usize {
+        let MediaMessage { kind, timestamp, payload } = message;
+        let message = Message { message_type: kind.message_type(), stream_id, timestamp, payload };
+        let before = self.out.len();
+        self.encoder.encode(chunk_stream(kind), &message, &mut self.out);
+        self.out.len() - before
     }
 
     fn collect_output(&mut self) -> Result<Option<u32>, Ending> {
         let mut ready = None;
         while let Some(output) = self.session.poll_output() {
             match output {
-                ClientOutput::Send(bytes) => self.out.push_back(bytes),
+                ClientOutput::Send(bytes) => self.out.put_slice(&bytes),
                 ClientOutput::Event(ClientEvent::Ready { stream_id }) => ready = Some(stream_id),
                 ClientOutput::Event(ClientEvent::Rejected { code, .. }) => {
                     return Err(Ending::Refused(code));

@@ -146,6 +146,9 @@ pub(super) struct Sending {
     /// Publish this file over and over instead. Its messages carry no marks, so loss goes unseen.
     #[arg(long, conflicts_with_all = ["bitrate", "fps", "gop", "audio"])]
     pub(super) flv: Option<PathBuf>,
+    /// How much later than due messages may go, so that fewer wake-ups send them.
+    #[arg(long, default_value = "500us", value_parser = time)]
+    pub(super) slack: Duration,
     /// Chunk size of publishers.
     #[arg(long, default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(1..=0x7FFF_FFFF))]
     pub(super) chunk_size: u32,

@@ -111,6 +111,7 @@ fn settings(
         open_timeout: common.open_timeout,
         course: shared.course(),
         from: common.bind_range,
+        slack: sending.map_or(Duration::ZERO, |sending| sending.slack),
         gather: playing.map_or(Duration::ZERO, |playing| playing.gather),
         latency_of: playing.map_or(1, |playing| playing.latency_of),
     })

@@ -151,8 +151,9 @@ impl<'a> Engine<'a> {
     }
 
     fn next_due(&self, now: Instant) -> Instant {
+        let timers = self.timers.next_due().map(|due| due + self.settings.slack);
         let arrivals = self.arrivals.next_due(self.phases.progress());
-        [self.timers.next_due(), arrivals, self.gathering.next_due(now)]
+        [timers, arrivals, self.gathering.next_due(now)]
             .into_iter()
             .flatten()
             .fold(self.phases.next_due().unwrap_or(now + WAIT_MAX), Instant::min)

@@ -197,6 +197,8 @@ pub struct Settings {
     pub course: Course,
     /// Source addresses.
     pub from: Option<SourceRange>,
+    /// How much later than due publishers' messages may go, so that more of them go at once.
+    pub slack: Duration,
     /// From look to look at the sockets of steady players that watch; zero for whenever something
     /// comes.
     pub gather: Duration,

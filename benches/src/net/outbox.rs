@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use bytes::{Buf as _, Bytes};
 use rustix::io::Errno;
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 
 /// Slices that one system call takes.
 const SLICES_MAX: usize = 64;
@@ -45,15 +45,12 @@ impl Outbox {
     /// The connection is broken.
     pub fn flush(&mut self, socket: impl AsFd) -> io::Result<()> {
         while !self.is_empty() {
-            let mut views = [IoSlice::new(&[]); SLICES_MAX];
-            let mut count = 0;
-            for (view, slice) in views.iter_mut().zip(&self.slices) {
-                *view = IoSlice::new(slice);
-                count += 1;
-            }
-            let mut control = SendAncillaryBuffer::default();
-            let views = views.get(..count).unwrap_or_default();
-            match sendmsg(&socket, views, &mut control, SendFlags::NOSIGNAL) {
+            let sent = match (self.slices.front(), self.slices.len()) {
+                // The usual case, and the cheaper call.
+                (Some(only), 1) => send(&socket, only, SendFlags::NOSIGNAL),
+                _ => self.send_slices(&socket),
+            };
+            match sent {
                 Ok(sent) => self.drop_front(sent),
                 Err(Errno::AGAIN) => return Ok(()),
                 Err(Errno::INTR) => {}
@@ -61,6 +58,18 @@ impl Outbox {
             }
         }
         Ok(())
+    }
+
+    fn send_slices(&self, socket: impl AsFd) -> rustix::io::Result<usize> {
+        let mut views = [IoSlice::new(&[]); SLICES_MAX];
+        let mut count = 0;
+        for (view, slice) in views.iter_mut().zip(&self.slices) {
+            *view = IoSlice::new(slice);
+            count += 1;
+        }
+        let mut control = SendAncillaryBuffer::default();
+        let views = views.get(..count).unwrap_or_default();
+        sendmsg(socket, views, &mut control, SendFlags::NOSIGNAL)
     }
 
     fn drop_front(&mut self, mut sent: usize) {

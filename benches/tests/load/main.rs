@@ -72,6 +72,7 @@ fn settings(address: SocketAddr) -> Settings {
         open_timeout: PATIENCE,
         course: COURSE,
         from: None,
+        slack: Duration::ZERO,
         gather: Duration::ZERO,
         latency_of: 1,
     }
@@ -102,8 +103,8 @@ fn with_floor<T>(rhythm: Rhythm, test: impl FnOnce(SocketAddr) -> T) -> T {
     })
 }
 
-#[test]
-fn what_publishers_send_reaches_a_sink_whole() {
+/// Publishes three streams into a sink, whose report is returned beside the publishers' outcome.
+fn publish_to_sink(slack: Duration) -> (Report, Outcome) {
     let sink = SinkSettings {
         listen: ANY_PORT,
         streams: 3,
@@ -125,6 +126,7 @@ fn what_publishers_send_reaches_a_sink_whole() {
                 let settings = Settings {
                     streams: 3,
                     publishing: publishing(700),
+                    slack,
                     course: long,
                     ..settings(address)
                 };
@@ -135,7 +137,22 @@ fn what_publishers_send_reaches_a_sink_whole() {
         stop.store(true, Ordering::Relaxed);
         (received, publishing.join().expect("publishers do not panic"))
     });
-    let report = Report::new(Asked::of_sink(&sink), &received);
+    (Report::new(Asked::of_sink(&sink), &received), sent)
+}
+
+#[test]
+fn messages_go_as_late_as_they_may_and_are_whole() {
+    let (report, sent) = publish_to_sink(Duration::from_millis(100));
+    assert!(report.verdict.passed, "{report}");
+    let lateness = sent.measures.lateness.summary().expect("messages were sent");
+    assert!(lateness.mean_us > 20_000, "{lateness:?}");
+    // Stamped when they go, not when they were due.
+    assert!(report.latency.is_some_and(|latency| latency.p50_us < 20_000), "{report}");
+}
+
+#[test]
+fn what_publishers_send_reaches_a_sink_whole() {
+    let (report, sent) = publish_to_sink(Duration::ZERO);
     assert!(report.window.ready && report.verdict.passed, "{report}");
     let got = report.players["steady"].got;
     assert!(got.messages >= 3 * 100 && got.keyframes >= 3 * 2, "{report}");
