@@ -12,6 +12,10 @@ use crate::{setup, step, workspace};
 const XIU_VERSION: &str = "0.14.0";
 const NODE_MEDIA_SERVER_VERSION: &str = "4.4.3";
 
+/// Debian packages, where there is no npm from elsewhere, and why.
+const NODE_PACKAGES: [(&str, &str); 2] =
+    [("nodejs", "runs node-media-server"), ("npm", "installs node-media-server")];
+
 /// What `cargo xtask bench` may be told.
 #[derive(clap::Args)]
 pub(crate) struct BenchArguments {
@@ -31,6 +35,12 @@ pub(crate) struct BenchArguments {
     /// Add the rounds to those that the book has, instead
     #[arg(long, requires = "book")]
     add_rounds: bool,
+    /// Measure nothing: write the page and its charts from the figures that the book has
+    #[arg(long, requires = "book", conflicts_with = "add_rounds")]
+    redraw: bool,
+    /// Only under this congestion control; the default is reno, and bbr as a second column
+    #[arg(long, value_name = "NAME")]
+    congestion: Vec<String>,
     /// More arguments for the side-by-side, after `--`
     #[arg(last = true)]
     more: Vec<String>,
@@ -48,13 +58,15 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
     command.arg("--load").arg(built.join("rtmp-load"));
     command.args(["--nginx", "/usr/sbin/nginx"]);
     let tools = workspace::root().join(".tools");
-    match xiu(&tools) {
-        Ok(program) => drop(command.arg("--xiu").arg(program)),
-        Err(error) => println!("SKIPPED: xiu, because it cannot be had: {error:#}"),
-    }
-    match node_media_server(&tools) {
-        Ok(folder) => drop(command.arg("--node-media-server").arg(folder)),
-        Err(error) => println!("SKIPPED: node-media-server, because it cannot be had: {error:#}"),
+    if !arguments.redraw {
+        match xiu(&tools) {
+            Ok(program) => drop(command.arg("--xiu").arg(program)),
+            Err(error) => println!("SKIPPED: xiu, because it cannot be had: {error:#}"),
+        }
+        match node_media_server(&tools) {
+            Ok(folder) => drop(command.arg("--node-media-server").arg(folder)),
+            Err(error) => println!("SKIPPED: node-media-server: {error:#}"),
+        }
     }
     for scenario in &arguments.only {
         command.args(["--only", scenario]);
@@ -68,6 +80,12 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
     }
     if arguments.add_rounds {
         command.arg("--add-rounds");
+    }
+    if arguments.redraw {
+        command.arg("--redraw");
+    }
+    for congestion in &arguments.congestion {
+        command.args(["--congestion", congestion]);
     }
     step::run(command.args(&arguments.more))
 }
@@ -87,6 +105,9 @@ fn node_media_server(tools: &Path) -> Result<PathBuf> {
     let folder = tools.join("node-media-server");
     if !folder.join("node_modules/node-media-server").exists() {
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        if !step::succeeds(Command::new("npm").arg("--version")) {
+            setup::install(&NODE_PACKAGES)?;
+        }
         let package = format!("node-media-server@{NODE_MEDIA_SERVER_VERSION}");
         let mut npm = Command::new("npm");
         npm.current_dir(&folder).args(["install", "--no-save", "--no-fund", "--no-audit"]);

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use super::scenario::FIRST_CONGESTION;
+
 /// Measures edgerelay beside other RTMP servers, in one run.
 #[derive(Debug, Parser)]
 #[command(name = "side-by-side")]
@@ -34,14 +36,14 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 5)]
     pub(crate) rounds: usize,
     /// From everybody being there to the window, seconds.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(2..))]
     pub(crate) warmup: u64,
     /// What is measured, seconds.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) window: u64,
     /// The congestion control of everybody; given again, the scenarios that want a second column
     /// are measured under that too.
-    #[arg(long, default_values = ["reno", "bbr"])]
+    #[arg(long, default_values = [FIRST_CONGESTION, "bbr"])]
     pub(crate) congestion: Vec<String>,
     /// Write all figures of this run there.
     #[arg(long)]
@@ -53,6 +55,9 @@ pub(crate) struct Arguments {
     /// Add the rounds to those that the book has, instead.
     #[arg(long, requires = "book")]
     pub(crate) add_rounds: bool,
+    /// Measure nothing: write the page and its charts from the figures that the book has.
+    #[arg(long, requires = "book")]
+    pub(crate) redraw: bool,
     /// We are in a namespace with this congestion control already.
     #[arg(long, hide = true)]
     pub(crate) inside: Option<String>,
@@ -65,10 +70,5 @@ impl Arguments {
 
     pub(crate) const fn window(&self) -> Duration {
         Duration::from_secs(self.window)
-    }
-
-    /// The congestion control that all scenarios are measured under.
-    pub(crate) fn is_first(&self, congestion: &str) -> bool {
-        self.congestion.first().is_some_and(|first| first == congestion)
     }
 }

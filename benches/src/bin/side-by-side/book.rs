@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::charts;
+use super::digest;
 use super::outcome::ScenarioOutcome;
-use super::scenario::{Question, SCENARIOS, Scenario};
+use super::scenario::{FIRST_CONGESTION, Question, SCENARIOS, Scenario};
 use super::store::Store;
 use super::table;
 
@@ -17,28 +18,24 @@ pub(crate) fn figures_path(folder: &Path) -> PathBuf {
     folder.join("benchmarks/results.json")
 }
 
-/// Writes the figures, and `benchmarks.md` with its charts from them, into a folder. `first` is the
-/// congestion control of the page, `second` that of its last columns.
-pub(crate) fn write(store: &Store, folder: &Path, first: &str, second: Option<&str>) -> Result<()> {
+/// Writes the figures, and `benchmarks.md` with its charts from them, into a folder.
+pub(crate) fn write(store: &Store, folder: &Path) -> Result<()> {
     let charts = folder.join("benchmarks");
     fs::create_dir_all(&charts).with_context(|| format!("create {}", charts.display()))?;
     store.write(&figures_path(folder))?;
-    let mut page = method(first)?;
+    let mut page = method(FIRST_CONGESTION)?;
     for scenario in &SCENARIOS {
-        let Some(outcome) = store.find(scenario.name, first) else { continue };
-        let second = second.filter(|_| scenario.twice);
-        let second = second.and_then(|name| Some((name, store.find(scenario.name, name)?)));
-        section(&mut page, scenario, outcome, second)?;
+        let Some(outcome) = store.find(scenario.name, FIRST_CONGESTION) else { continue };
+        let others: Vec<_> = store.beside(scenario.name, FIRST_CONGESTION).collect();
+        section(&mut page, scenario, outcome, &others)?;
         let chart = format!("{}.svg", scenario.name);
         if charts::draw(scenario, outcome, &charts.join(&chart))? {
             writeln!(page, "\n![{}](benchmarks/{chart})", scenario.title)?;
         }
     }
-    let both = store.find("fan-out-50", first).zip(store.find("fan-out-500", first));
-    if let Some((few, many)) = both {
-        let title = "Whether cost stays flat: 500 players over 50";
-        write!(page, "\n## {title}\n\nMedians of the two scenarios above.\n\n")?;
-        write_rows(&mut page, &table::flatness(few, many))?;
+    for digest in digest::of(store) {
+        write!(page, "\n## {}\n\n{}\n\n", digest.title, digest.note)?;
+        write_rows(&mut page, &digest.rows)?;
     }
     let path = folder.join("benchmarks.md");
     fs::write(&path, page).with_context(|| format!("write {}", path.display()))
@@ -58,16 +55,21 @@ fn method(congestion: &str) -> Result<String> {
          control. Columns that name another one are of the same load under that.\n\
          - `rtmp-load` publishes synthetic H.264 and AAC, frame by frame in real time, plays it, and \
          checks each message a player gets: sequence, checksum, timestamps, start at a keyframe.\n\
-         - In each round all contenders in turn, each started anew, warmed up and measured. A round \
-         before counts system calls with perf and is not part of the figures. Windows in which the \
-         host took more than 3 % of the core are measured again, twice at most, and then marked.\n\
+         - In each round all contenders in turn, each started anew, warmed up and measured. System \
+         calls are counted with perf in the warm-up, outside the window. Windows in which the host \
+         took more than 3 % of the core are measured again, twice at most, and then marked.\n\
+         - A run of everything would take hours; so xiu and node-media-server take part in one \
+         fan-out, one many-to-many, among idle players (xiu lets nobody wait) and in the join storm. \
+         They push in other ways or not at all.\n\
          - Processor time is that of the server's tasks and its children's (`schedstat`), and holds \
          what the kernel does for its sends. `s/Gbit` is the median over all rounds with its range; \
          ratios are medians of the ratios within a round.\n\
          - `players/core` is extrapolated: players, times 0.95, over the share of a core.\n\
          - `connect` is from the player's TCP connect to the answer to RTMP's `connect`, `join` from \
          there to its first keyframe.\n\
-         - `loader %` is the load generator's share of its own core.\n\
+         - `loader %` is the load generator's share of its own core; `late` how much later than due \
+         its publishers sent. They may be half a millisecond late for everybody, so that one wake-up \
+         serves many. Latency counts from when they sent.\n\
          - `floor` is a program that sends the same bytes with io_uring and does nothing else: each \
          message by itself, each video frame, or every 100 and 350 ms.\n\
          - Servers run on their defaults, but for limits on connections. `edgerelay 0s` and the like \
@@ -90,7 +92,7 @@ fn section(
     page: &mut String,
     scenario: &Scenario,
     outcome: &ScenarioOutcome,
-    second: Option<(&str, &ScenarioOutcome)>,
+    others: &[(&str, &ScenarioOutcome)],
 ) -> Result<()> {
     let machine = &outcome.machine;
     let rounds = outcome.rounds();
@@ -105,7 +107,7 @@ fn section(
         machine.cores,
         machine.kernel,
     )?;
-    write_rows(page, &table::rows(scenario, outcome, second))?;
+    write_rows(page, &table::rows(scenario, outcome, others))?;
     if scenario.question == Question::Shards {
         write!(
             page,

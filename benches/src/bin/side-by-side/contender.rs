@@ -9,17 +9,7 @@ use anyhow::{Context, Result};
 
 use super::arguments::Arguments;
 use super::process::{BOTH_CORES, Process, SERVER_CORE};
-use super::scenario::{Load, Question, Scenario};
-
-/// The merge windows that edgerelay is measured with. The longest is above what is allowed by
-/// default.
-const WINDOWS: [&str; 5] = ["0s", "33ms", "100ms", "350ms", "auto"];
-
-/// Those that are measured on two shards too.
-const ON_SHARDS: [&str; 2] = ["0s", "100ms"];
-
-/// Those whose capacity is looked for.
-const ON_CAPACITY: [&str; 2] = ["0s", "auto"];
+use super::scenario::{Guests, Load, Question, Scenario};
 
 /// The patterns of the floor, as the load generator names them, each with the merge window that
 /// sends alike.
@@ -45,30 +35,44 @@ enum Kind {
 /// The name of the contender that others are compared with.
 pub(crate) const REFERENCE: &str = "nginx-rtmp";
 
+/// Those that they are compared with where these take part.
+pub(crate) const OTHER_PEERS: [&str; 2] = ["xiu", "node-media-server"];
+
 impl Contender {
-    /// Everybody whose program is known.
-    pub(crate) fn all(arguments: &Arguments) -> Vec<Self> {
-        let mut all = Vec::new();
-        let mut add = |kind, program: &Path| all.push(Self { kind, program: program.into() });
-        for window in WINDOWS {
+    /// Everybody who is asked the scenario's question, if the program is known. Where it is asked a
+    /// second time, only edgerelay and what it is compared with.
+    pub(crate) fn asked(scenario: &Scenario, again: bool, arguments: &Arguments) -> Vec<Self> {
+        let mut asked = Vec::new();
+        let mut add = |kind, program: &Path| asked.push(Self { kind, program: program.into() });
+        for &window in scenario.windows {
             add(Kind::Edgerelay { window, shards: 1 }, &arguments.relay);
         }
-        for window in ON_SHARDS {
-            add(Kind::Edgerelay { window, shards: 2 }, &arguments.relay);
+        if scenario.question == Question::Shards {
+            for &window in scenario.windows {
+                add(Kind::Edgerelay { window, shards: 2 }, &arguments.relay);
+            }
+            return asked;
         }
         if let Some(program) = &arguments.nginx {
             add(Kind::NginxRtmp, program);
         }
-        if let Some(program) = &arguments.xiu {
-            add(Kind::Xiu, program);
+        let guests = if again { Guests::None } else { scenario.guests };
+        if matches!(guests, Guests::Peers | Guests::All) {
+            // Its players are sent away where nobody publishes.
+            let xiu = arguments.xiu.as_ref();
+            if let Some(program) = xiu.filter(|_| !matches!(scenario.load, Load::Idle { .. })) {
+                add(Kind::Xiu, program);
+            }
+            if let Some(folder) = &arguments.node_media_server {
+                add(Kind::NodeMediaServer, folder);
+            }
         }
-        if let Some(folder) = &arguments.node_media_server {
-            add(Kind::NodeMediaServer, folder);
+        if matches!(guests, Guests::Floors | Guests::All) {
+            for &(pattern, _) in PATTERNS.iter().filter(|(_, of)| scenario.windows.contains(of)) {
+                add(Kind::Floor { pattern }, &arguments.load);
+            }
         }
-        for (pattern, _) in PATTERNS {
-            add(Kind::Floor { pattern }, &arguments.load);
-        }
-        all
+        asked
     }
 
     pub(crate) fn name(&self) -> String {
@@ -76,8 +80,8 @@ impl Contender {
             Kind::Edgerelay { window, shards: 1 } => format!("edgerelay {window}"),
             Kind::Edgerelay { window, shards } => format!("edgerelay {window}, {shards} shards"),
             Kind::NginxRtmp => REFERENCE.into(),
-            Kind::Xiu => "xiu".into(),
-            Kind::NodeMediaServer => "node-media-server".into(),
+            Kind::Xiu => OTHER_PEERS[0].into(),
+            Kind::NodeMediaServer => OTHER_PEERS[1].into(),
             Kind::Floor { pattern } => format!("floor {pattern}"),
         }
     }
@@ -94,31 +98,6 @@ impl Contender {
         match self.kind {
             Kind::Edgerelay { window, shards: 2.. } => Some(format!("edgerelay {window}")),
             _ => None,
-        }
-    }
-
-    /// Whether it is asked the scenario's question, and can do what that takes.
-    pub(crate) fn takes_part(&self, scenario: &Scenario) -> bool {
-        match (scenario.question, &self.kind) {
-            (Question::Cost, Kind::Edgerelay { shards, .. }) => *shards == 1,
-            (Question::Cost, _) => self.can_take(scenario),
-            (Question::Capacity(_), Kind::Edgerelay { window, shards }) => {
-                *shards == 1 && ON_CAPACITY.contains(window)
-            }
-            (Question::Capacity(_), Kind::NginxRtmp) => true,
-            (Question::Shards, Kind::Edgerelay { window, .. }) => ON_SHARDS.contains(window),
-            (Question::Capacity(_) | Question::Shards, _) => false,
-        }
-    }
-
-    fn can_take(&self, scenario: &Scenario) -> bool {
-        match (&self.kind, scenario.load) {
-            // The floor sends one stream, and knows no joining.
-            (Kind::Floor { .. }, Load::Play { streams, .. }) => streams == 1,
-            (Kind::Floor { .. }, _) => false,
-            // Pushing is set up in another way there, or not to be had.
-            (Kind::Xiu | Kind::NodeMediaServer, Load::Push { .. }) => false,
-            _ => true,
         }
     }
 

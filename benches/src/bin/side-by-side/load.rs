@@ -17,6 +17,8 @@ const OUTLASTS: u64 = 15;
 /// Players that are checked where a capacity is looked for; what the others get is counted and thrown
 /// away, so that the load generator is not the limit.
 const CHECKED: u32 = 100;
+/// Connections a second, elsewhere.
+const RAMP: &str = "500";
 /// How long all take to connect there, seconds, and connections a second at least.
 const RAMP_SECONDS: u32 = 7;
 const RAMP_MIN: u32 = 200;
@@ -31,6 +33,8 @@ pub(crate) struct LoadRun {
 /// What it says, a JSON object a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
+    /// Everybody is there, or there is no more time to wait; the warm-up begins.
+    Ready,
     WindowBegin,
     WindowEnd,
     Report,
@@ -64,6 +68,9 @@ impl LoadRun {
         match scenario.load {
             Load::Play { players_each, .. } => {
                 command.args(["--players-per-stream", &players_each.to_string()]);
+                if !matches!(scenario.question, Question::Capacity(_)) {
+                    command.args(["--ramp", RAMP]);
+                }
             }
             Load::Push { .. } => {}
             Load::Idle { players } => {
@@ -104,6 +111,7 @@ impl LoadRun {
     /// Waits for an event and says what came with it.
     pub(crate) fn wait_for(&mut self, event: Event) -> Result<Value> {
         let name = match event {
+            Event::Ready => "ready",
             Event::WindowBegin => "window_begin",
             Event::WindowEnd => "window_end",
             Event::Report => "report",

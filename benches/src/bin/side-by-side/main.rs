@@ -6,6 +6,7 @@ mod book;
 mod capacity;
 mod charts;
 mod contender;
+mod digest;
 mod load;
 mod namespace;
 mod outcome;
@@ -26,12 +27,16 @@ use clap::Parser as _;
 use self::arguments::Arguments;
 use self::contender::Contender;
 use self::outcome::ScenarioOutcome;
-use self::round::{Bench, Kind};
-use self::scenario::{Question, SCENARIOS, Scenario};
+use self::round::Bench;
+use self::scenario::{FIRST_CONGESTION, SCENARIOS, Scenario};
 use self::store::Store;
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
+    if let Some(folder) = arguments.book.as_ref().filter(|_| arguments.redraw) {
+        book::write(&Store::read(&book::figures_path(folder))?, folder)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let scenarios = chosen_scenarios(&arguments)?;
     if let Some(congestion) = &arguments.inside {
         measure(&arguments, &scenarios, congestion)?;
@@ -41,8 +46,7 @@ fn main() -> Result<ExitCode> {
         fs::remove_file(path).with_context(|| format!("remove {}", path.display()))?;
     }
     for congestion in &arguments.congestion {
-        let wanted = |scenario: &&Scenario| scenario.twice || arguments.is_first(congestion);
-        if !scenarios.iter().any(wanted) {
+        if !scenarios.iter().any(|scenario| scenario.is_measured_under(congestion)) {
             continue;
         }
         if namespace::knows(congestion) {
@@ -59,12 +63,12 @@ fn measure(arguments: &Arguments, scenarios: &[&Scenario], congestion: &str) -> 
     let bench = Bench::new(arguments)?;
     let mut measured = Store::default();
     for scenario in scenarios {
-        if !scenario.twice && !arguments.is_first(congestion) {
+        if !scenario.is_measured_under(congestion) {
             continue;
         }
-        let contenders: Vec<Contender> = Contender::all(arguments)
+        let again = congestion != FIRST_CONGESTION;
+        let contenders: Vec<Contender> = Contender::asked(scenario, again, arguments)
             .into_iter()
-            .filter(|contender| contender.takes_part(scenario))
             .filter(|contender| arguments.wants(&contender.name()))
             .collect();
         let mut outcome = ScenarioOutcome::new(scenario, &contenders, arguments);
@@ -76,7 +80,7 @@ fn measure(arguments: &Arguments, scenarios: &[&Scenario], congestion: &str) -> 
         }
         run(&bench, scenario, &contenders, arguments.rounds, &mut outcome);
         let title = format!("{}: {}, {congestion}", scenario.name, scenario.title);
-        table::print(&title, &table::rows(scenario, &outcome, None));
+        table::print(&title, &table::rows(scenario, &outcome, &[]));
         for contender in &outcome.contenders {
             for failure in &contender.failures {
                 println!("  {}: {failure}", contender.name);
@@ -86,9 +90,8 @@ fn measure(arguments: &Arguments, scenarios: &[&Scenario], congestion: &str) -> 
         write(arguments, scenario, congestion, &outcome)?;
         measured.put(scenario.name, congestion, outcome);
     }
-    let (few, many) = ("fan-out-50", "fan-out-500");
-    if let Some((few, many)) = measured.find(few, congestion).zip(measured.find(many, congestion)) {
-        table::print("500 players over 50", &table::flatness(few, many));
+    for digest in digest::of(&measured) {
+        table::print(digest.title, &digest.rows);
     }
     Ok(())
 }
@@ -108,9 +111,7 @@ fn write(
     if let Some(folder) = &arguments.book {
         let mut store = Store::read(&book::figures_path(folder))?;
         store.put(scenario.name, congestion, outcome.clone());
-        let (first, second) = (arguments.congestion.first(), arguments.congestion.get(1));
-        let first = first.map_or(congestion, String::as_str);
-        book::write(&store, folder, first, second.map(String::as_str))?;
+        book::write(&store, folder)?;
     }
     Ok(())
 }
@@ -127,8 +128,7 @@ fn chosen_scenarios(arguments: &Arguments) -> Result<Vec<&'static Scenario>> {
     arguments.only.iter().map(by_name).collect()
 }
 
-/// All contenders in each round, in turn, so that a machine that gets slower does so for all. A
-/// round before the first warms up and counts system calls, which costs time.
+/// All contenders in each round, in turn, so that a machine that gets slower does so for all.
 fn run(
     bench: &Bench,
     scenario: &Scenario,
@@ -136,19 +136,17 @@ fn run(
     rounds: usize,
     outcome: &mut ScenarioOutcome,
 ) {
-    let counts = scenario.question == Question::Cost;
-    for round in usize::from(!counts)..=rounds {
-        let kind = if round == 0 { Kind::Counting } else { Kind::Measured };
+    for round in 1..=rounds {
         for (place, contender) in contenders.iter().enumerate() {
             let name = contender.name();
-            match bench.round(scenario, contender, kind, outcome.carried(place)) {
+            match bench.round(scenario, contender, outcome.carried(place)) {
                 Ok(figures) => {
                     eprintln!("{} {name} round {round}: {}", scenario.name, figures.line());
-                    outcome.take(place, kind, figures);
+                    outcome.take(place, figures);
                 }
                 Err(error) => {
                     eprintln!("{} {name} round {round}: {error:#}", scenario.name);
-                    outcome.failed(place, kind, format!("{error:#}"));
+                    outcome.failed(place, format!("{error:#}"));
                 }
             }
         }

@@ -7,8 +7,8 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::arguments::Arguments;
-use super::contender::{Contender, REFERENCE};
-use super::round::{Figures, Kind};
+use super::contender::{Contender, OTHER_PEERS, REFERENCE};
+use super::round::Figures;
 use super::scenario::Scenario;
 use super::statistics::Spread;
 
@@ -32,6 +32,9 @@ pub(crate) struct ScenarioOutcome {
     /// Processor time per gigabit over nginx-rtmp's of the same round, by contender. Where a capacity
     /// is asked for, what was carried over that.
     pub(crate) ratio_to_nginx_rtmp: BTreeMap<String, Spread>,
+    /// The same against the other peers, by peer.
+    #[serde(default)]
+    pub(crate) ratio_to_peers: BTreeMap<String, BTreeMap<String, Spread>>,
     /// Over that of the floor that sends alike.
     pub(crate) ratio_to_floor: BTreeMap<String, Spread>,
     /// Of two shards over one.
@@ -43,8 +46,6 @@ pub(crate) struct ContenderOutcome {
     pub(crate) name: String,
     floor: Option<String>,
     one_shard: Option<String>,
-    /// From the round that counts them.
-    pub(crate) system_calls_per_second: Option<f64>,
     /// The measured rounds; none where one failed.
     pub(crate) rounds: Vec<Option<Figures>>,
     pub(crate) failures: Vec<String>,
@@ -74,7 +75,6 @@ impl ScenarioOutcome {
             name: contender.name(),
             floor: contender.floor(),
             one_shard: contender.one_shard(),
-            system_calls_per_second: None,
             rounds: Vec::new(),
             failures: Vec::new(),
         });
@@ -84,6 +84,7 @@ impl ScenarioOutcome {
             players: scenario.players(),
             contenders: contenders.collect(),
             ratio_to_nginx_rtmp: BTreeMap::new(),
+            ratio_to_peers: BTreeMap::new(),
             ratio_to_floor: BTreeMap::new(),
             ratio_to_one_shard: BTreeMap::new(),
         }
@@ -102,27 +103,26 @@ impl ScenarioOutcome {
         Ok(())
     }
 
+    pub(crate) fn contender(&self, name: &str) -> Option<&ContenderOutcome> {
+        self.contenders.iter().find(|contender| contender.name == name)
+    }
+
     /// Measured rounds.
     pub(crate) fn rounds(&self) -> usize {
         self.contenders.iter().map(|contender| contender.rounds.len()).max().unwrap_or(0)
     }
 
     /// A round of the contender at `place`.
-    pub(crate) fn take(&mut self, place: usize, kind: Kind, figures: Figures) {
+    pub(crate) fn take(&mut self, place: usize, figures: Figures) {
         let Some(contender) = self.contenders.get_mut(place) else { return };
-        match kind {
-            Kind::Counting => contender.system_calls_per_second = figures.system_calls_per_second,
-            Kind::Measured => contender.rounds.push(Some(figures)),
-        }
+        contender.rounds.push(Some(figures));
         self.compare();
     }
 
     /// A round that came to nothing.
-    pub(crate) fn failed(&mut self, place: usize, kind: Kind, why: String) {
+    pub(crate) fn failed(&mut self, place: usize, why: String) {
         let Some(contender) = self.contenders.get_mut(place) else { return };
-        if kind == Kind::Measured {
-            contender.rounds.push(None);
-        }
+        contender.rounds.push(None);
         contender.failures.push(why);
     }
 
@@ -135,8 +135,7 @@ impl ScenarioOutcome {
 
     fn compare(&mut self) {
         let of_round = |name: &str, round: usize| {
-            let contender = self.contenders.iter().find(|contender| contender.name == name)?;
-            contender.rounds.get(round)?.as_ref()?.yardstick()
+            self.contender(name)?.rounds.get(round)?.as_ref()?.yardstick()
         };
         let ratios = |to: &dyn Fn(&ContenderOutcome) -> Option<String>| {
             let of = |contender: &ContenderOutcome| {
@@ -148,9 +147,15 @@ impl ScenarioOutcome {
             self.contenders.iter().filter_map(of).collect()
         };
         let to_nginx = ratios(&|_| Some(REFERENCE.to_owned()));
+        let to_peers = OTHER_PEERS
+            .map(|peer| (peer.to_owned(), ratios(&|_| Some(peer.to_owned()))))
+            .into_iter()
+            .filter(|(_, ratios): &(_, BTreeMap<_, _>)| !ratios.is_empty())
+            .collect();
         let to_floor = ratios(&|contender| contender.floor.clone());
         let to_one_shard = ratios(&|contender| contender.one_shard.clone());
         self.ratio_to_nginx_rtmp = to_nginx;
+        self.ratio_to_peers = to_peers;
         self.ratio_to_floor = to_floor;
         self.ratio_to_one_shard = to_one_shard;
     }
@@ -191,7 +196,6 @@ pub(crate) mod tests {
                 name: (*name).into(),
                 floor: None,
                 one_shard: one_shard.map(str::to_owned),
-                system_calls_per_second: None,
                 rounds: costs.iter().map(figures).collect(),
                 failures: Vec::new(),
             }
@@ -202,6 +206,7 @@ pub(crate) mod tests {
             players: 10,
             contenders: contenders.iter().map(contender).collect(),
             ratio_to_nginx_rtmp: BTreeMap::new(),
+            ratio_to_peers: BTreeMap::new(),
             ratio_to_floor: BTreeMap::new(),
             ratio_to_one_shard: BTreeMap::new(),
         }
@@ -215,6 +220,19 @@ pub(crate) mod tests {
         assert_eq!((ratio.min, ratio.median, ratio.max), (1.0, 1.5, 2.0));
         assert_eq!(outcome.ratio_to_one_shard.len(), 1);
         assert!(outcome.ratio_to_nginx_rtmp.is_empty() && outcome.ratio_to_floor.is_empty());
+    }
+
+    #[test]
+    fn every_peer_that_took_part_is_compared_with() {
+        let mut outcome = outcome(&[
+            ("one", None, &[1.0]),
+            ("nginx-rtmp", None, &[2.0]),
+            ("node-media-server", None, &[4.0]),
+        ]);
+        outcome.compare();
+        assert_eq!(outcome.ratio_to_nginx_rtmp["one"].median, 0.5);
+        assert_eq!(outcome.ratio_to_peers["node-media-server"]["one"].median, 0.25);
+        assert_eq!(outcome.ratio_to_peers.len(), 1);
     }
 
     #[test]

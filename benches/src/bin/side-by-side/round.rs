@@ -28,14 +28,6 @@ const SEARCH_TIME_MAX: Duration = Duration::from_secs(75);
 const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1935);
 const SINK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1936);
 
-/// What a round is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// System calls are counted, which slows the server.
-    Counting,
-    Measured,
-}
-
 /// What one round came to. Times in seconds, latencies in milliseconds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Figures {
@@ -55,8 +47,7 @@ pub(crate) struct Figures {
     /// Beyond what the server held before anybody came.
     pub(crate) resident_grown_kib: f64,
     pub(crate) switches_per_second: f64,
-    /// In a counting round alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Of the warm-up, since counting costs time.
     pub(crate) system_calls_per_second: Option<f64>,
     pub(crate) reads_per_player_second: Option<f64>,
     /// Everybody came.
@@ -67,6 +58,8 @@ pub(crate) struct Figures {
     pub(crate) silent: u64,
     pub(crate) vanished: u64,
     pub(crate) real_time: Option<f64>,
+    /// How much later than due publishers sent.
+    pub(crate) lateness_p99_ms: Option<f64>,
     /// What the load generator used of its core.
     pub(crate) loader_share: f64,
     /// How busy that core was, of what the host gave.
@@ -134,12 +127,11 @@ impl<'a> Bench<'a> {
         &self,
         scenario: &Scenario,
         contender: &Contender,
-        kind: Kind,
         guess: Option<u32>,
     ) -> Result<Figures> {
         match scenario.question {
             Question::Capacity(climb) => self.climb(scenario, contender, climb, guess),
-            Question::Cost | Question::Shards => self.attempts(scenario, contender, kind),
+            Question::Cost | Question::Shards => self.attempts(scenario, contender),
         }
     }
 
@@ -157,7 +149,7 @@ impl<'a> Bench<'a> {
         let mut limited_by = Limit::None;
         let begun = Instant::now();
         while let Some(amount) = search.poll().filter(|_| begun.elapsed() < SEARCH_TIME_MAX) {
-            let outcome = self.attempt(&scenario.of(amount), contender, Kind::Measured);
+            let outcome = self.attempt(&scenario.of(amount), contender);
             let (share, loader, limit) = match &outcome {
                 Ok(figures) => (figures.given_share(), figures.loader_core, judge(figures)),
                 Err(error) => {
@@ -185,19 +177,20 @@ impl<'a> Bench<'a> {
     }
 
     /// Again if too much of the machine was taken away meanwhile.
-    fn attempts(&self, scenario: &Scenario, contender: &Contender, kind: Kind) -> Result<Figures> {
-        let mut figures = self.attempt(scenario, contender, kind)?;
+    fn attempts(&self, scenario: &Scenario, contender: &Contender) -> Result<Figures> {
+        let mut figures = self.attempt(scenario, contender)?;
         for _ in 1..ATTEMPTS_MAX {
-            if figures.steal <= STEAL_MAX || kind == Kind::Counting {
+            if figures.steal <= STEAL_MAX {
                 break;
             }
-            figures = self.attempt(scenario, contender, kind)?;
+            eprintln!("  again: {}", figures.line());
+            figures = self.attempt(scenario, contender)?;
         }
         figures.marked = figures.steal > STEAL_MAX;
         Ok(figures)
     }
 
-    fn attempt(&self, scenario: &Scenario, contender: &Contender, kind: Kind) -> Result<Figures> {
+    fn attempt(&self, scenario: &Scenario, contender: &Contender) -> Result<Figures> {
         let pushes = matches!(scenario.load, Load::Push { .. });
         let mut sink =
             if pushes { Some(LoadRun::sink(self.arguments, scenario, SINK)?) } else { None };
@@ -205,18 +198,16 @@ impl<'a> Bench<'a> {
         let base = Reading::take(server.id(), SERVER_CORE)?;
         let mut load = LoadRun::start(self.arguments, scenario, SERVER, contender.publishes())?;
         let measured = sink.as_mut().unwrap_or(&mut load);
+        measured.wait_for(Event::Ready)?;
+        let counter = SystemCalls::count(server.id())?;
         measured.wait_for(Event::WindowBegin)?;
-        let counter = match kind {
-            Kind::Counting => Some(SystemCalls::count(server.id(), self.arguments.window)?),
-            Kind::Measured => None,
-        };
         let begin = Reading::take(server.id(), SERVER_CORE)?;
         let loader = CoreReading::take(LOAD_CORE)?;
         measured.wait_for(Event::WindowEnd)?;
         let end = Reading::take(server.id(), SERVER_CORE)?;
         let loader_core = CoreReading::take(LOAD_CORE)?.busy_since(&loader);
         let report = measured.wait_for(Event::Report)?;
-        let system_calls_per_second = counter.map(SystemCalls::per_second).transpose()?;
+        let system_calls_per_second = Some(counter.per_second()?);
         let figures = figures(&report, &base, &begin, &end, scenario);
         Ok(Figures { system_calls_per_second, loader_core, ..figures })
     }
@@ -269,6 +260,7 @@ fn figures(
         silent: count("/report/verdict/silent"),
         vanished: count("/report/verdict/vanished"),
         real_time: number("/report/publishers/real_time"),
+        lateness_p99_ms: millis("/report/publishers/lateness/p99_us"),
         loader_share: number("/report/loader/processor_share").unwrap_or(0.0),
         loader_core: 0.0,
         steal: used.steal,
@@ -281,23 +273,21 @@ fn figures(
 /// Counts the system calls of a process and its children with perf.
 struct SystemCalls {
     perf: Child,
-    seconds: u64,
 }
 
 impl SystemCalls {
-    fn count(process: u32, seconds: u64) -> Result<Self> {
-        // Not beyond the window: perf itself takes a moment to start.
-        let seconds = seconds.saturating_sub(1).max(1);
+    /// For a second, which the shortest warm-up outlasts.
+    fn count(process: u32) -> Result<Self> {
         let processes: Vec<String> = family(process).iter().map(u32::to_string).collect();
         let perf = Command::new("perf")
             .args(["stat", "-x", ",", "-e", "raw_syscalls:sys_enter", "-p", &processes.join(",")])
-            .args(["sleep", &seconds.to_string()])
+            .args(["sleep", "1"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .context("run perf")?;
-        Ok(Self { perf, seconds })
+        Ok(Self { perf })
     }
 
     fn per_second(self) -> Result<f64> {
@@ -309,6 +299,6 @@ impl SystemCalls {
             "<not counted>" => Some(0.0),
             count => count.parse::<f64>().ok(),
         });
-        Ok(count.with_context(|| format!("perf says {said:?}"))? / self.seconds as f64)
+        count.with_context(|| format!("perf says {said:?}"))
     }
 }

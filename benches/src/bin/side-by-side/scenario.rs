@@ -2,6 +2,9 @@
 
 use super::capacity::Climb;
 
+/// The congestion control of the page; figures under others stand in columns at the end.
+pub(crate) const FIRST_CONGESTION: &str = "reno";
+
 /// One load, and what is asked about it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scenario {
@@ -11,9 +14,37 @@ pub(crate) struct Scenario {
     pub(crate) title: &'static str,
     pub(crate) load: Load,
     pub(crate) question: Question,
+    /// The merge windows that edgerelay is asked with.
+    pub(crate) windows: &'static [&'static str],
+    /// Who is asked besides edgerelay and nginx-rtmp.
+    pub(crate) guests: Guests,
     /// Whether it is measured under a second congestion control too.
     pub(crate) twice: bool,
 }
+
+/// Who takes part where there is something to learn from it: all of everything takes hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guests {
+    None,
+    /// The floors that send as one of the merge windows does.
+    Floors,
+    /// xiu and node-media-server.
+    Peers,
+    /// Both.
+    All,
+}
+
+/// All merge windows. The longest is above what is allowed by default.
+const WINDOWS: &[&str] = &["0s", "33ms", "100ms", "350ms", "auto"];
+
+/// Those that say by themselves when they send.
+const FIXED_WINDOWS: &[&str] = &["0s", "33ms", "100ms", "350ms"];
+
+/// Those that differ most.
+const TWO_WINDOWS: &[&str] = &["0s", "100ms"];
+
+/// For questions that the window does not touch.
+const DEFAULT_WINDOW: &[&str] = &["auto"];
 
 /// Who comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,82 +72,110 @@ pub(crate) enum Question {
 
 /// Everything, in the order of the page.
 pub(crate) const SCENARIOS: [Scenario; 13] = [
-    fan_out("fan-out-50", "One stream of 2.5 Mbit/s to 50 players", 50),
-    fan_out("fan-out-200", "One stream of 2.5 Mbit/s to 200 players", 200).under_both(),
+    Scenario {
+        windows: FIXED_WINDOWS,
+        ..fan_out("fan-out-50", "One stream of 2.5 Mbit/s to 50 players", 50)
+    },
+    Scenario {
+        guests: Guests::All,
+        twice: true,
+        ..fan_out("fan-out-200", "One stream of 2.5 Mbit/s to 200 players", 200)
+    },
     fan_out("fan-out-500", "One stream of 2.5 Mbit/s to 500 players", 500),
-    many("many-100", "100 streams of 500 kbit/s, one player each", 100),
-    many("many-200", "200 streams of 500 kbit/s, one player each", 200).under_both(),
+    Scenario {
+        windows: FIXED_WINDOWS,
+        ..many("many-100", "100 streams of 500 kbit/s, one player each", 100)
+    },
+    Scenario {
+        guests: Guests::Peers,
+        twice: true,
+        ..many("many-200", "200 streams of 500 kbit/s, one player each", 200)
+    },
     Scenario {
         name: "capacity-players",
         title: "Players of one stream of 2.5 Mbit/s that a core carries",
         question: Question::Capacity(Climb { from: 600, to: 16_000 }),
+        windows: DEFAULT_WINDOW,
+        guests: Guests::None,
         ..fan_out("", "", 0)
     },
     Scenario {
         name: "capacity-streams",
         title: "Streams of 500 kbit/s with one player each that a core carries",
         question: Question::Capacity(Climb { from: 200, to: 3_000 }),
+        windows: DEFAULT_WINDOW,
         ..many("", "", 0)
     },
     Scenario {
         name: "push-50",
         title: "50 streams of 500 kbit/s pushed to a sink",
         load: Load::Push { streams: 50, video_kbits: 436 },
+        windows: FIXED_WINDOWS,
         ..many("", "", 0)
     },
     Scenario {
         name: "idle-10000",
         title: "10 000 players that wait",
         load: Load::Idle { players: 10_000 },
+        windows: DEFAULT_WINDOW,
+        guests: Guests::Peers,
         ..many("", "", 0)
     },
     Scenario {
         name: "join-storm",
         title: "200 joins a second beside 20 players, GOP of 4 s",
         load: Load::Storm { steady: 20, joins_per_second: 200 },
+        windows: &["0s", "auto"],
+        guests: Guests::Peers,
         ..many("", "", 0)
     },
     Scenario {
         name: "fat",
         title: "One stream of 50 Mbit/s to 20 players",
         load: Load::Play { streams: 1, players_each: 20, video_kbits: 50_000 },
-        ..many("", "", 0)
+        windows: TWO_WINDOWS,
+        ..fan_out("", "", 0)
     },
     Scenario {
         name: "shards-fan-out",
         title: "Two shards: one stream of 2.5 Mbit/s to 200 players",
         question: Question::Shards,
+        windows: TWO_WINDOWS,
         ..fan_out("", "", 200)
     },
     Scenario {
         name: "shards-many",
         title: "Two shards: 100 streams of 500 kbit/s, one player each",
         question: Question::Shards,
+        windows: TWO_WINDOWS,
         ..many("", "", 100)
     },
 ];
 
 const fn fan_out(name: &'static str, title: &'static str, players_each: u32) -> Scenario {
     let load = Load::Play { streams: 1, players_each, video_kbits: 2_436 };
-    Scenario { name, title, load, question: Question::Cost, twice: false }
+    let guests = Guests::Floors;
+    Scenario { name, title, load, question: Question::Cost, windows: WINDOWS, guests, twice: false }
 }
 
 const fn many(name: &'static str, title: &'static str, streams: u32) -> Scenario {
     let load = Load::Play { streams, players_each: 1, video_kbits: 436 };
-    Scenario { name, title, load, question: Question::Cost, twice: false }
+    let guests = Guests::None;
+    Scenario { name, title, load, question: Question::Cost, windows: WINDOWS, guests, twice: false }
 }
 
 impl Scenario {
     /// Bits per second of audio in every stream.
     pub(crate) const AUDIO_KBITS: u32 = 64;
 
-    const fn under_both(self) -> Self {
-        Self { twice: true, ..self }
-    }
-
     /// The scenario of a name.
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         SCENARIOS.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// Whether it is measured under a congestion control.
+    pub(crate) fn is_measured_under(&self, congestion: &str) -> bool {
+        self.twice || congestion == FIRST_CONGESTION
     }
 
     /// The same with so many players of one stream, or so many streams of one player.

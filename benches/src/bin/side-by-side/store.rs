@@ -58,6 +58,17 @@ impl Store {
         under.insert(congestion.to_owned(), outcome);
     }
 
+    /// A scenario's outcomes under all congestion controls but one.
+    pub(crate) fn beside<'a>(
+        &'a self,
+        scenario: &str,
+        congestion: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a ScenarioOutcome)> {
+        let all = self.scenarios.get(scenario).into_iter().flatten();
+        all.map(|(name, outcome)| (name.as_str(), outcome))
+            .filter(move |(name, _)| *name != congestion)
+    }
+
     pub(crate) fn find(&self, scenario: &str, congestion: &str) -> Option<&ScenarioOutcome> {
         self.scenarios.get(scenario)?.get(congestion)
     }

@@ -20,8 +20,10 @@ const P50: Column =
     ("p50 ms", |_, contender| median(contender, |figures| figures.latency_p50_ms, 1));
 const P99: Column =
     ("p99 ms", |_, contender| median(contender, |figures| figures.latency_p99_ms, 1));
-const LOADER: Column =
-    ("loader %", |_, contender| median(contender, |figures| Some(figures.loader_share * 100.0), 0));
+const LOADER: Column = ("loader %, late p99 ms", |_, contender| {
+    let share = median(contender, |figures| Some(figures.loader_share * 100.0), 0);
+    format!("{share}, {}", median(contender, |figures| figures.lateness_p99_ms, 1))
+});
 const LOST: Column = ("lost", |_, contender| match contender.marked() {
     0 => contender.lost().to_string(),
     marked => format!("{} ({marked} marked)", contender.lost()),
@@ -49,10 +51,7 @@ const COST_COLUMNS: [Column; 15] = [
         let players = f64::from(outcome.players.max(1));
         resident.map_or("-".into(), |kib| format!("{:.1}", kib.median / players))
     }),
-    ("syscalls/s", |_, contender| {
-        let calls = contender.system_calls_per_second;
-        calls.map_or("-".into(), |calls| format!("{calls:.0}"))
-    }),
+    ("syscalls/s", |_, contender| median(contender, |figures| figures.system_calls_per_second, 0)),
     ("switches/s", |_, contender| {
         median(contender, |figures| Some(figures.switches_per_second), 0)
     }),
@@ -116,49 +115,32 @@ const fn columns(question: Question) -> &'static [Column] {
     }
 }
 
-/// The head, and a row for each contender. `second` is the outcome under another congestion control,
-/// with its name: its costs stand in columns at the end.
+/// The head, and a row for each contender. `others` are the outcomes under other congestion controls,
+/// by their names: their costs stand in columns at the end.
 pub(crate) fn rows(
     scenario: &Scenario,
     outcome: &ScenarioOutcome,
-    second: Option<(&str, &ScenarioOutcome)>,
+    others: &[(&str, &ScenarioOutcome)],
 ) -> Vec<Vec<String>> {
     let columns = columns(scenario.question);
     let mut head: Vec<String> = columns.iter().map(|(head, _)| (*head).to_owned()).collect();
-    if let Some((congestion, _)) = second {
+    head.extend(outcome.ratio_to_peers.keys().map(|peer| format!("to {peer}")));
+    for (congestion, _) in others {
         head.push(format!("{congestion}: s/Gbit"));
         head.push(format!("{congestion}: to nginx-rtmp"));
     }
     let row = |contender: &ContenderOutcome| {
         let mut row: Vec<String> =
             columns.iter().map(|(_, cell)| cell(outcome, contender)).collect();
-        if let Some((_, second)) = second {
-            let other = second.contenders.iter().find(|other| other.name == contender.name);
-            for (_, cell) in [COST, TO_NGINX] {
-                row.push(other.map_or("-".into(), |other| cell(second, other)));
-            }
+        row.extend(outcome.ratio_to_peers.values().map(|to| ratio(to.get(&contender.name))));
+        for (_, other) in others {
+            let same = other.contender(&contender.name);
+            let cells = [COST, TO_NGINX].map(|(_, cell)| same.map(|same| cell(other, same)));
+            row.extend(cells.map(|cell| cell.unwrap_or_else(|| "-".into())));
         }
         row
     };
     [head].into_iter().chain(outcome.contenders.iter().map(row)).collect()
-}
-
-/// The cost of 500 players over that of 50, where both were measured.
-pub(crate) fn flatness(few: &ScenarioOutcome, many: &ScenarioOutcome) -> Vec<Vec<String>> {
-    let head = ["contender", "s/Gbit at 50", "s/Gbit at 500", "500 over 50"];
-    let cost = |contender: &ContenderOutcome| {
-        Some(contender.spread(|figures| figures.cpu_per_gigabit)?.median)
-    };
-    let row = |contender: &ContenderOutcome| {
-        let at_few = cost(few.contenders.iter().find(|other| other.name == contender.name)?)?;
-        let at_many = cost(contender)?;
-        let shown = [at_few, at_many].map(|cost| format!("{cost:.3}"));
-        let [at_few_shown, at_many_shown] = shown;
-        let ratio = format!("{:.2}", at_many / at_few);
-        Some(vec![contender.name.clone(), at_few_shown, at_many_shown, ratio])
-    };
-    let rows = many.contenders.iter().filter_map(row);
-    [head.map(str::to_owned).to_vec()].into_iter().chain(rows).collect()
 }
 
 fn median(
