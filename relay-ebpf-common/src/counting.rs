@@ -104,7 +104,7 @@ impl Connection {
         now_ns: u64,
     ) -> (Growth, bool) {
         self.state = from;
-        if to == TcpState::CloseWait as u32 || to == TcpState::Closing as u32 {
+        if fin_is_received(to) {
             self.overhead_in = PEER_FIN;
         }
         let growth = self.observe(seen, now_ns);
@@ -115,6 +115,14 @@ impl Connection {
         }
         (growth, closed)
     }
+}
+
+/// Whether the peer's FIN has come.
+#[inline(always)]
+fn fin_is_received(state: u32) -> bool {
+    state == TcpState::CloseWait as u32
+        || state == TcpState::LastAck as u32
+        || state == TcpState::Closing as u32
 }
 
 /// Whether our FIN is sent, or about to be, and was not acknowledged when the state began.

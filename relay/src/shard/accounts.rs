@@ -64,14 +64,18 @@ impl State {
 /// By the rules that the kernel programs count by.
 fn figures(info: &TcpInfo, opened_by_us: bool) -> KernelFigures {
     let mut counted = if opened_by_us { Counted::opened_by_us() } else { Counted::default() };
+    let state = u32::from(info.state);
+    // Nothing but the acknowledgement of our FIN leads there.
+    let fin_is_acked = state == TcpState::FinWait2 as u32;
+    let before = if fin_is_acked { TcpState::FinWait1 } else { TcpState::Established };
     let seen = Observation {
         bytes_received: info.bytes_received,
         bytes_acked: info.bytes_acked,
         rtt_us: info.rtt_us,
         retransmits: info.retransmits,
-        all_acked: false,
+        all_acked: fin_is_acked,
     };
-    counted.on_state(TcpState::Established as u32, u32::from(info.state), &seen, 0);
+    counted.on_state(before as u32, state, &seen, 0);
     KernelFigures {
         source: KernelSource::TcpInfo,
         bytes_in: counted.bytes_in,
@@ -97,5 +101,9 @@ mod tests {
         assert_eq!((open.bytes_in, open.bytes_out), (101, 10));
         let ending = figures(&info(TcpState::CloseWait), false);
         assert_eq!((ending.bytes_in, ending.bytes_out), (100, 11));
+        let both_ending = figures(&info(TcpState::LastAck), false);
+        assert_eq!((both_ending.bytes_in, both_ending.bytes_out), (100, 11));
+        let left = figures(&info(TcpState::FinWait2), false);
+        assert_eq!((left.bytes_in, left.bytes_out), (101, 10));
     }
 }
