@@ -13,7 +13,7 @@ const PARTS: [Part; 9] = [
     ("setup", setup::packages),
     ("fmt", fmt),
     ("tidy", tidy::tidy),
-    ("ebpf", ebpf::if_it_can_be_had),
+    ("ebpf", ebpf::unless_forbidden),
     ("clippy", clippy),
     ("test", || test::test(None)),
     ("leak-check", leaks::check),

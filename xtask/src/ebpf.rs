@@ -53,28 +53,48 @@ impl fmt::Display for Route {
 /// Builds the object and prints where it is.
 pub(crate) fn ebpf() -> Result<()> {
     step::timed("ebpf", || {
-        let route = if nightly_has_sources() { Route::Nightly } else { Route::Debian };
-        println!("ebpf: by way of {route}");
-        if route == Route::Debian {
-            setup::install(&DEBIAN_PACKAGES)?;
-        }
-        let linker = linker()?;
-        let object = build(route, &linker)?;
-        println!("ebpf: {}", object.display());
-        Ok(())
+        let (route, linker) = tools()?;
+        compile(route, &linker)
     })
 }
 
-/// As [`ebpf`]. Where the compiler cannot be had, says so, loudly, and goes on: the relay is built and
-/// tested without kernel accounting then.
+/// As [`ebpf`], for whoever wants to test what there is. Where the compiler cannot be had, says so,
+/// loudly, and goes on: the relay is built and tested without kernel accounting then.
 pub(crate) fn if_it_can_be_had() -> Result<()> {
-    match ebpf() {
-        Err(error) if error.is::<setup::Missing>() => {
+    unless(|_| true)
+}
+
+/// As [`ebpf`], for a run whose green says that the programs were built. It goes on without them only
+/// where it may not install what it lacks.
+pub(crate) fn unless_forbidden() -> Result<()> {
+    unless(|error| error.is::<setup::Missing>())
+}
+
+fn unless(excused: impl FnOnce(&anyhow::Error) -> bool) -> Result<()> {
+    step::timed("ebpf", || match tools() {
+        Ok((route, linker)) => compile(route, &linker),
+        Err(error) if excused(&error) => {
             println!("SKIPPED: kernel accounting is not built, because {error:#}");
             Ok(())
         }
-        outcome => outcome,
+        Err(error) => Err(error),
+    })
+}
+
+/// A compiler and a linker, installed if need be.
+fn tools() -> Result<(Route, PathBuf)> {
+    let route = if nightly_has_sources() { Route::Nightly } else { Route::Debian };
+    println!("ebpf: by way of {route}");
+    if route == Route::Debian {
+        setup::install(&DEBIAN_PACKAGES)?;
     }
+    Ok((route, linker()?))
+}
+
+fn compile(route: Route, linker: &Path) -> Result<()> {
+    let object = build(route, linker)?;
+    println!("ebpf: {}", object.display());
+    Ok(())
 }
 
 fn nightly_has_sources() -> bool {
