@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// The root of the hierarchy, as the mount table tells it.
 pub(super) fn root() -> io::Result<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/mounts")?;
+    let mounts = std::fs::read_to_string("/proc/self/mounts")?;
     mounted(&mounts).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no cgroup2 is mounted"))
 }
 

@@ -1,7 +1,8 @@
 //! What this host is called and which addresses are its own, so that a push to itself is
 //! recognised.
 //!
-//! Reads what the kernel shows under `/proc`; what cannot be read is taken as empty.
+//! Reads what the kernel shows of this process under `/proc`, as a service may see nothing else there;
+//! what cannot be read is taken as empty.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -9,15 +10,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The host's name, empty where the kernel does not tell.
 #[must_use]
 pub fn host_name() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().to_owned()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The addresses of this host's interfaces.
 #[must_use]
 pub fn local_addresses() -> Vec<IpAddr> {
-    let v4 = fs::read_to_string("/proc/net/fib_trie").unwrap_or_default();
-    let v6 = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let v4 = fs::read_to_string("/proc/self/net/fib_trie").unwrap_or_default();
+    let v6 = fs::read_to_string("/proc/self/net/if_inet6").unwrap_or_default();
     let mut addresses: Vec<IpAddr> =
         parse_fib_trie(&v4).map(IpAddr::V4).chain(parse_if_inet6(&v6).map(IpAddr::V6)).collect();
     addresses.sort_unstable();

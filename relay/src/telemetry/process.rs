@@ -3,6 +3,10 @@
 //! Read from `/proc` at a scrape. What cannot be read is left out, never guessed.
 
 use std::fs;
+use std::sync::OnceLock;
+use std::time::UNIX_EPOCH;
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// This process at one moment. `None` where `/proc` did not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -26,8 +30,6 @@ impl ProcessUsage {
         let stat = fs::read_to_string("/proc/self/stat").ok();
         let stat = stat.as_deref().and_then(Stat::parse);
         let ticks_per_second = ticks(rustix::param::clock_ticks_per_second());
-        let boot_seconds =
-            fs::read_to_string("/proc/stat").ok().as_deref().and_then(parse_boot_seconds);
         Self {
             cpu_seconds: stat.map(|stat| ticks(stat.cpu_ticks) / ticks_per_second),
             resident_bytes: fs::read_to_string("/proc/self/statm")
@@ -38,8 +40,7 @@ impl ProcessUsage {
             open_fds: fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count() as u64),
             fds_max: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
             start_time_seconds: stat
-                .zip(boot_seconds)
-                .map(|(stat, boot)| ticks(boot) + ticks(stat.start_ticks) / ticks_per_second),
+                .map(|stat| start_seconds(ticks(stat.start_ticks) / ticks_per_second)),
         }
     }
 }
@@ -69,8 +70,21 @@ fn parse_resident_pages(statm: &str) -> Option<u64> {
     statm.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-fn parse_boot_seconds(stat: &str) -> Option<u64> {
-    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+/// Seconds since the epoch at `since_boot`, found out once: clocks drift against each other, and a
+/// start that moves would look like a restart.
+fn start_seconds(since_boot: f64) -> f64 {
+    static START: OnceLock<f64> = OnceLock::new();
+    *START.get_or_init(|| {
+        let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs_f64();
+        let boot_clock = clock_gettime(ClockId::Boottime);
+        let running = seconds(boot_clock.tv_sec) + seconds(boot_clock.tv_nsec) / 1e9 - since_boot;
+        now - running
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds and nanoseconds stay far below 2^52")]
+fn seconds(count: i64) -> f64 {
+    count as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "clock ticks stay far below 2^52")]
@@ -99,8 +113,9 @@ mod tests {
         let usage = ProcessUsage::read();
         assert!(usage.resident_bytes.is_some_and(|bytes| bytes > 100_000));
         assert!(usage.open_fds.is_some_and(|fds| fds >= 3));
-        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0.0, |now| now.as_secs_f64());
+        let now = UNIX_EPOCH.elapsed().map_or(0.0, |now| now.as_secs_f64());
         let age = now - usage.start_time_seconds.unwrap_or(0.0);
         assert!((-2.0..86_400.0).contains(&age), "started {age} s ago");
+        assert_eq!(ProcessUsage::read().start_time_seconds, usage.start_time_seconds);
     }
 }
