@@ -83,6 +83,7 @@ pub fn run(config: Config, ready: ReadyTold) -> ExitCode {
 struct Running {
     id: ShardId,
     mailbox: mpsc::Sender<ShardMessage>,
+    counters: Arc<ShardCounters>,
     thread: JoinHandle<std::io::Result<()>>,
 }
 
@@ -90,7 +91,6 @@ struct Running {
 struct Node {
     config: Arc<Config>,
     readiness: Arc<Readiness>,
-    counters: Vec<Arc<ShardCounters>>,
     shards: Vec<Running>,
     control: Option<ControlServer>,
     accounting: Option<Accounting>,
@@ -148,7 +148,8 @@ fn start(config: Config) -> Result<Node, Failure> {
             events: works.then(|| tell.clone()),
         })
         .map_err(|error| Failure::Start { what: "a shard's thread", error })?;
-        running.push(Running { id, mailbox: sender.clone(), thread });
+        let (mailbox, counters) = (sender.clone(), Arc::clone(counters));
+        running.push(Running { id, mailbox, counters, thread });
     }
     let (view, work) = watch::channel(WorkSnapshot::default());
     let work_counters = Arc::new(workers::counters(&config));
@@ -167,7 +168,7 @@ fn start(config: Config) -> Result<Node, Failure> {
         tracing::info!(listen = ?shown, "HTTP listening");
         let handle = ControlHandle {
             shards: peers,
-            counters: counters.clone(),
+            counters,
             config: Arc::clone(&config),
             readiness: Arc::clone(&readiness),
             ledger: Arc::clone(&ledger),
@@ -185,7 +186,7 @@ fn start(config: Config) -> Result<Node, Failure> {
         None
     };
     tracing::info!(listen = ?addresses, shards, "RTMP listening");
-    Ok(Node { config, readiness, counters, shards: running, control, accounting, workers })
+    Ok(Node { config, readiness, shards: running, control, accounting, workers })
 }
 
 /// What ends the wait.
@@ -251,7 +252,7 @@ impl Node {
             } else if !told_ready && started.elapsed() > SHARD_PATIENCE {
                 return Err(Failure::Slow);
             }
-            notifier.tick(&self.counters);
+            notifier.tick(&self.alive());
         }
         let timeout = self.config.node.drain_timeout;
         self.readiness.on_drain();
@@ -269,7 +270,7 @@ impl Node {
                 _ = interrupt.recv() => Wake::Signal,
                 _ = checks.tick() => Wake::Check,
             };
-            notifier.tick(&self.counters);
+            notifier.tick(&self.alive());
             let late = Instant::now() > deadline;
             if matches!(wake, Wake::Signal) || late {
                 if stopped && late {
@@ -284,6 +285,12 @@ impl Node {
         }
         tracing::info!("stopped");
         Ok(())
+    }
+
+    /// The counters of the shards that run: in a drain, each ends with its last connection.
+    fn alive(&self) -> Vec<&Arc<ShardCounters>> {
+        let running = self.shards.iter().filter(|shard| !shard.thread.is_finished());
+        running.map(|shard| &shard.counters).collect()
     }
 
     async fn tell(&self, message: impl Fn() -> ShardMessage) {

@@ -9,6 +9,10 @@ use crate::telemetry::{ClientRole, ShardCounters};
 
 const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 
+/// What systemd is asked for while the node drains, each time that it is told the status. The drain
+/// has an end of its own, of which the unit knows nothing.
+const STOP_EXTENSION: Duration = Duration::from_secs(30);
+
 /// Talks to systemd, if it started us.
 pub(super) struct Notifier {
     watchdog: Option<Duration>,
@@ -16,6 +20,7 @@ pub(super) struct Notifier {
     /// Heartbeats when the watchdog was fed last.
     beats: Vec<u64>,
     status_told: Instant,
+    stopping: bool,
 }
 
 impl Notifier {
@@ -26,6 +31,7 @@ impl Notifier {
             watchdog_fed: now,
             beats: Vec::new(),
             status_told: now,
+            stopping: false,
         }
     }
 
@@ -33,12 +39,14 @@ impl Notifier {
         tell(&[NotifyState::Ready, NotifyState::Status("relaying")]);
     }
 
-    pub(super) fn stopping(&self) {
-        tell(&[NotifyState::Stopping, NotifyState::Status("draining")]);
+    pub(super) fn stopping(&mut self) {
+        self.stopping = true;
+        tell(&[NotifyState::Stopping, NotifyState::Status("draining"), more_time()]);
     }
 
-    /// Feeds the watchdog while every shard's heart beats, and keeps the status line up to date.
-    pub(super) fn tick(&mut self, counters: &[Arc<ShardCounters>]) {
+    /// Feeds the watchdog while the hearts of all shards that run beat, whose counters these are, and
+    /// keeps the status line up to date.
+    pub(super) fn tick(&mut self, counters: &[&Arc<ShardCounters>]) {
         let now = Instant::now();
         if let Some(period) = self.watchdog
             && now - self.watchdog_fed >= period / 3
@@ -63,12 +71,20 @@ impl Notifier {
             let publishers = sum(&|shard| shard.connections_open(ClientRole::Publisher));
             let players = sum(&|shard| shard.connections_open(ClientRole::Player));
             let pushes = sum(&|shard| shard.connections_open(ClientRole::Push));
+            let doing = if self.stopping { "draining: " } else { "" };
             let status = format!(
-                "{streams} streams, {publishers} publishers, {players} players, {pushes} pushes"
+                "{doing}{streams} streams, {publishers} publishers, {players} players, {pushes} pushes"
             );
             tell(&[NotifyState::Status(&status)]);
+            if self.stopping {
+                tell(&[more_time()]);
+            }
         }
     }
+}
+
+fn more_time() -> NotifyState<'static> {
+    NotifyState::ExtendTimeoutUsec(u32::try_from(STOP_EXTENSION.as_micros()).unwrap_or(u32::MAX))
 }
 
 fn tell(states: &[NotifyState<'_>]) {

@@ -9,6 +9,7 @@ mod hostile;
 mod journal;
 mod lifecycle;
 mod lost;
+mod notify;
 mod publish_play;
 mod pull;
 mod push;
