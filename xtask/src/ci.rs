@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{deny, ebpf, leaks, setup, step, test, tidy};
+use crate::{deny, ebpf, leaks, setup, step, test, tidy, units};
 
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("setup", setup::packages),
     ("fmt", fmt),
     ("tidy", tidy::tidy),
+    ("units", units::check),
     ("ebpf", ebpf::unless_forbidden),
     ("clippy", clippy),
     ("test", || test::test(None)),

@@ -11,6 +11,7 @@ mod setup;
 mod step;
 mod test;
 mod tidy;
+mod units;
 mod workspace;
 
 use std::process::ExitCode;
@@ -51,6 +52,8 @@ enum Command {
     Ebpf,
     /// Measure the relay beside other RTMP servers, in one run
     Bench(bench::BenchArguments),
+    /// Have systemd and polkit read what `systemd/` holds, and measure how exposed the services are
+    Units,
     /// Run the tests of the fenced unsafe code under valgrind
     LeakCheck,
 }
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::ci(),
         Command::Ebpf => ebpf::ebpf(),
         Command::Tidy => step::timed("tidy", tidy::tidy),
+        Command::Units => step::timed("units", units::check),
         Command::LeakCheck => step::timed("leak-check", leaks::check),
     };
     match outcome {
