@@ -10,6 +10,7 @@ mod journal;
 mod lifecycle;
 mod lost;
 mod notify;
+mod placing;
 mod publish_play;
 mod pull;
 mod push;

@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::eventually::{eventually, throughout};
+use crate::support::eventually::eventually;
 use crate::support::ffmpeg::{Pace, Player, publish, publish_looped};
-use crate::support::fleet::{self, fleet, kill, runs, signal};
+use crate::support::fleet::{self, fleet, fleet_at, foreign_worker, kill, runs, signal};
 use crate::support::machine;
 use crate::support::media::Clip;
 use crate::support::namespace::mounts;
 use crate::support::nginx::Nginx;
-use crate::support::relay::Settings;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -32,6 +31,17 @@ fn a_stream_wakes_a_worker_and_is_upstream_from_its_first_keyframe() {
     let recordings = nginx.recordings("cam");
     assert_eq!(recordings.len(), 1);
     recordings[0].is_all_of(&source).unwrap();
+    let course = ["none", "pending", "assigned", "starting", "relaying", "draining", "done"];
+    for step in course.windows(2) {
+        assert_eq!(fleet::transitions(&relay, step[0], step[1]), 1.0, "{step:?}");
+    }
+    let all = relay.metric("edgerelay_stream_transitions_total", &[]);
+    assert_eq!(all, 6.0, "nothing else happened");
+    for (phase, count) in
+        [("queue", 1.0), ("worker", 1.0), ("upstream", 1.0), ("total", 1.0), ("recovery", 0.0)]
+    {
+        assert_eq!(fleet::phases(&relay, phase), count, "{phase}");
+    }
 }
 
 #[test]
@@ -63,6 +73,7 @@ fn a_killed_workers_streams_are_upstream_again_within_three_seconds() {
         fleet::wait_for_state(&relay, name, "relaying", LIMIT);
     }
     println!("upstream again {took:?} after the kill");
+    assert_eq!(fleet::phases(&relay, "recovery"), 3.0);
     assert!(took < Duration::from_secs(3), "{took:?}");
     assert!(fleet::workers(&relay).iter().all(|it| it.pid != carrier.pid), "another worker");
     for mut publisher in publishers {
@@ -107,52 +118,62 @@ fn a_worker_that_hangs_is_found_out_and_its_stream_goes_elsewhere() {
 }
 
 #[test]
-fn workers_come_up_to_the_maximum_and_go_after_the_cooldown() {
+fn workers_come_up_to_the_maximum_and_go_after_the_cooldown_and_no_stream_is_disturbed() {
+    const COOLDOWN: Duration = Duration::from_secs(3);
+
     let _machine = machine::shared();
     let nginx = Nginx::start();
     let relay = fleet(&nginx.base())
         .workers("capacity.streams = 2")
         .workers("scaling.streams_threshold = 2")
-        .workers("scaling.pending_threshold = 2")
         .workers("scaling.cooldown = \"3s\"")
-        .workers("pipeline.cpu_percent = 5")
-        .max_workers(2)
+        .max_workers(3)
         .start();
-    let names = ["a", "b", "c", "d", "e", "f"];
-    let publishers: Vec<_> = names
-        .map(|name| publish_looped(Clip::Plain.path(), &relay.url(name)))
-        .into_iter()
-        .collect();
-    let relaying = || {
+    let relaying = |names: &[&str]| {
         let work = names.iter().filter_map(|name| fleet::work(&relay, name));
         work.filter(|work| work.state == "relaying").count()
     };
-    eventually("four streams on two workers", LIMIT, || (relaying() == 4).then_some(()));
-    let waiting: Vec<_> = names
-        .iter()
-        .filter_map(|name| fleet::work(&relay, name))
-        .filter(|work| work.state == "pending")
-        .collect();
-    let mut places: Vec<_> = waiting.iter().map(|work| work.place).collect();
-    places.sort_unstable();
-    assert_eq!(places, [Some(1), Some(2)]);
-    for work in &waiting {
-        assert_eq!(work.waits_for.as_deref(), Some("no_room: streams"));
+    let workers = || {
+        let workers = fleet::workers(&relay);
+        let stopped = |worker: &&fleet::Worker| worker.state == "stopping" && worker.streams > 0;
+        assert_eq!(workers.iter().find(stopped), None, "stopped with a stream");
+        workers.len()
+    };
+    assert_eq!(workers(), 0);
+    let mut publishers = vec![publish(Clip::Long.path(), &relay.url("one"), Pace::RealTime)];
+    fleet::wait_for_state(&relay, "one", "relaying", LIMIT);
+    assert_eq!(workers(), 1);
+    let five = ["two", "three", "four", "five", "six"];
+    for name in five {
+        publishers.push(publish(Clip::Plain.path(), &relay.url(name), Pace::RealTime));
     }
-    throughout("no third worker", Duration::from_secs(2), || fleet::workers(&relay).len() == 2);
-    drop(publishers);
-    let over = Instant::now();
-    eventually("the end of all streams", LIMIT, || {
-        let workers = fleet::workers(&relay);
-        assert!(over.elapsed() > Duration::from_secs(3) || workers.len() == 2, "{workers:?}");
-        workers.iter().all(|worker| worker.streams == 0).then_some(())
+    eventually("three workers with six streams", LIMIT, || {
+        (workers() == 3 && relaying(&five) == 5).then_some(())
     });
-    eventually("no worker", LIMIT, || {
-        let workers = fleet::workers(&relay);
-        assert!(workers.len() == 2 || over.elapsed() >= Duration::from_secs(3), "too early");
-        workers.is_empty().then_some(())
-    });
-    println!("back at zero {:?} after the last publisher went", over.elapsed());
+    // Five streams end, and what they leave idle goes; then the first one and its worker.
+    for (names, left) in [(&five[..], 1), (&["one"][..], 0)] {
+        let mut last_seen = Instant::now();
+        eventually("fewer workers", LIMIT, || {
+            let now = Instant::now();
+            if relaying(names) == names.len() {
+                last_seen = now;
+            }
+            (workers() == left).then_some(())
+        });
+        let took = last_seen.elapsed();
+        println!("{left} workers left {took:?} after the end of {names:?}");
+        assert!(took >= COOLDOWN, "{took:?}");
+    }
+    fleet::no_stream_was_disturbed(&relay);
+    for publisher in &mut publishers {
+        publisher.succeed(LIMIT);
+    }
+    let sources = [Clip::Long.frames(), Clip::Plain.frames()];
+    for name in ["one"].iter().chain(&five) {
+        let recordings = nginx.recordings(name);
+        assert_eq!(recordings.len(), 1, "{name}");
+        recordings[0].is_all_of(&sources[usize::from(*name != "one")]).unwrap();
+    }
 }
 
 #[test]
@@ -162,10 +183,7 @@ fn workers_end_with_the_relay_however_that_ends() {
     for how in [Signal::KILL, Signal::TERM] {
         let mut relay =
             fleet(&nginx.base()).node("drain_timeout = \"1s\"").workers("min = 2").start();
-        let workers = eventually("two workers", LIMIT, || {
-            let workers = fleet::workers(&relay);
-            (workers.iter().filter(|it| it.state == "ready").count() == 2).then_some(workers)
-        });
+        let workers = fleet::wait_for_ready(&relay, 2, LIMIT);
         relay.signal(how);
         relay.wait(LIMIT);
         for worker in workers {
@@ -173,14 +191,6 @@ fn workers_end_with_the_relay_however_that_ends() {
             eventually("the end of a worker", LIMIT, || (!runs(pid)).then_some(()));
         }
     }
-}
-
-/// A worker that somebody else runs: a node of its own.
-fn foreign_worker(base: &str) -> Settings {
-    Settings::new()
-        .node("role = \"worker\"")
-        .workers(&format!("pipeline.push_url = \"{base}\""))
-        .max_workers(1)
 }
 
 #[test]
@@ -193,16 +203,11 @@ fn workers_that_somebody_else_runs_are_found_behind_one_name_and_replaced_when_t
     let second = foreign_worker(&nginx.base()).at(SocketAddr::from(([127, 0, 0, 2], port)));
     let workers = [first.start(), second.start()];
     let hosts = "127.0.0.1 workers.example\n127.0.0.2 workers.example\n";
-    let relay = Settings::new()
+    let relay = fleet_at(&[format!("workers.example:{port}")])
         .hosts(namespaces, hosts)
-        .workers("backend = \"static\"")
-        .workers(&format!("addresses = [\"workers.example:{port}\"]"))
         .max_workers(2)
         .start();
-    eventually("both workers", LIMIT, || {
-        let found = fleet::workers(&relay);
-        (found.iter().filter(|it| it.state == "ready").count() == 2).then_some(())
-    });
+    fleet::wait_for_ready(&relay, 2, LIMIT);
     let _publisher = publish_looped(Clip::Plain.path(), &relay.url("cam"));
     let work = fleet::wait_for_state(&relay, "cam", "relaying", LIMIT);
     let carrier = work.worker.expect("a worker");

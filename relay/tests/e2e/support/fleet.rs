@@ -1,6 +1,7 @@
 //! A relay with workers of its own, and what it says of them.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -17,6 +18,7 @@ pub(crate) struct Worker {
     pub(crate) state: String,
     pub(crate) streams: usize,
     pub(crate) pid: Option<u64>,
+    pub(crate) reserved_cpu_percent: u64,
 }
 
 /// What the API says of the work on a stream.
@@ -33,13 +35,66 @@ pub(crate) struct Work {
 
 /// A relay whose streams go to workers, and from there to `base`.
 pub(crate) fn fleet(base: &str) -> Settings {
-    let listen = free_ports(8);
+    fleet_of("process", free_ports(8), base)
+}
+
+/// The same with another backend, and workers that listen behind `listen`.
+pub(crate) fn fleet_of(backend: &str, listen: SocketAddr, base: &str) -> Settings {
     Settings::new()
-        .workers("backend = \"process\"")
+        .workers(&format!("backend = \"{backend}\""))
         .workers(&format!("listen = \"{listen}\""))
         .max_workers(7)
         .workers(&format!("pipeline.push_url = \"{base}\""))
         .workers("scaling.poll = \"1s\"")
+}
+
+/// A worker that somebody else runs: a node of its own.
+pub(crate) fn foreign_worker(base: &str) -> Settings {
+    Settings::new()
+        .node("role = \"worker\"")
+        .workers(&format!("pipeline.push_url = \"{base}\""))
+        .max_workers(1)
+}
+
+/// A relay whose streams go to workers at `addresses`.
+pub(crate) fn fleet_at(addresses: &[String]) -> Settings {
+    Settings::new()
+        .workers("backend = \"static\"")
+        .workers(&format!("addresses = {addresses:?}"))
+        .max_workers(addresses.len())
+}
+
+/// Waits until so many workers take streams.
+#[track_caller]
+pub(crate) fn wait_for_ready(relay: &Relay, count: usize, limit: Duration) -> Vec<Worker> {
+    eventually(&format!("{count} workers that are ready"), limit, || {
+        let workers = workers(relay);
+        (workers.iter().filter(|it| it.state == "ready").count() == count).then_some(workers)
+    })
+}
+
+/// How often streams went from one state to another.
+#[track_caller]
+pub(crate) fn transitions(relay: &Relay, from: &str, to: &str) -> f64 {
+    let labels = [format!("from=\"{from}\""), format!("to=\"{to}\"")];
+    relay.metric("edgerelay_stream_transitions_total", &labels.each_ref().map(String::as_str))
+}
+
+/// How many streams have a part of their way through a worker behind them.
+#[track_caller]
+pub(crate) fn phases(relay: &Relay, phase: &str) -> f64 {
+    let label = format!("phase=\"{phase}\"");
+    relay.metric("edgerelay_stream_phase_seconds_count", &[&label])
+}
+
+/// Checks that no stream was taken from a worker so far, nor given up.
+#[track_caller]
+pub(crate) fn no_stream_was_disturbed(relay: &Relay) {
+    for to in ["recovering", "failed"] {
+        for from in ["starting", "relaying"] {
+            assert_eq!(transitions(relay, from, to), 0.0, "from {from} to {to}");
+        }
+    }
 }
 
 /// Its workers.
@@ -55,6 +110,7 @@ pub(crate) fn workers(relay: &Relay) -> Vec<Worker> {
             state: worker["state"].as_str().expect("a state").to_owned(),
             streams: worker["streams"].as_array().expect("a list").len(),
             pid: worker["pid"].as_u64(),
+            reserved_cpu_percent: worker["reserved_cpu_percent"].as_u64().expect("a number"),
         })
         .collect()
 }

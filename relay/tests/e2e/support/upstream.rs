@@ -64,7 +64,12 @@ impl Upstream {
 
     /// One that accepts publications and reads nothing of them until it is told to.
     pub(crate) fn stalling() -> Self {
-        Self::with_manner(free_address(), Manner::Stalls)
+        Self::stalling_on(free_address())
+    }
+
+    /// The same on `address`.
+    pub(crate) fn stalling_on(address: SocketAddr) -> Self {
+        Self::with_manner(address, Manner::Stalls)
     }
 
     fn with_manner(address: SocketAddr, manner: Manner) -> Self {
