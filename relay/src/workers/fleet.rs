@@ -211,13 +211,7 @@ impl Fleet {
             carried.bytes_out = Some(report.bytes_out);
         }
         let stream = carried.stream.clone();
-        let failed = (report.state == PipelineState::Failed).then(|| {
-            let failure = match report.failure {
-                Some(PipelineFailure::Stalled) => Failure::Stalled,
-                Some(PipelineFailure::Exited) | None => Failure::CommandExited,
-            };
-            (failure, report.reason.clone())
-        });
+        let failed = failure_in(&report).map(|failure| (failure, report.reason.clone()));
         if let Some(known) = self.streams.get_mut(&stream) {
             let log = std::mem::take(&mut known.report.log);
             known.report = report;
@@ -341,6 +335,45 @@ impl Fleet {
         if let Some(mailbox) = self.shards.get(usize::from(shard.0)) {
             // A shard that has ended needs no news.
             let _ended = mailbox.send(message).await;
+        }
+    }
+}
+
+/// What a report says has failed for good.
+fn failure_in(report: &StreamReport) -> Option<Failure> {
+    if report.state != PipelineState::Failed {
+        return None;
+    }
+    Some(match report.failure {
+        // Whoever tried again by itself has used up what tries there are: they are counted once.
+        _ if report.retries > 0 => Failure::GivenUp,
+        Some(PipelineFailure::Stalled) => Failure::Stalled,
+        Some(PipelineFailure::Exited) | None => Failure::CommandExited,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_tried_again_by_itself_has_given_up() {
+        let report = |state, retries, failure| StreamReport {
+            state,
+            retries,
+            failure: Some(failure),
+            ..StreamReport::starting()
+        };
+        let (exited, stalled) = (PipelineFailure::Exited, PipelineFailure::Stalled);
+        for (state, retries, failure, means) in [
+            (PipelineState::Recovering, 1, exited, None),
+            (PipelineState::Relaying, 3, exited, None),
+            (PipelineState::Failed, 0, exited, Some(Failure::CommandExited)),
+            (PipelineState::Failed, 0, stalled, Some(Failure::Stalled)),
+            (PipelineState::Failed, 3, exited, Some(Failure::GivenUp)),
+            (PipelineState::Failed, 3, stalled, Some(Failure::GivenUp)),
+        ] {
+            assert_eq!(failure_in(&report(state, retries, failure)), means);
         }
     }
 }
