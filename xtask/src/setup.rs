@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::{deny, step};
 
 /// Debian packages that the end-to-end tests and the memory checks use, and why.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 11] = [
     ("ffmpeg", "encoder, player and the reference for frame checksums"),
     ("rtmpdump", "player built on librtmp"),
     ("nginx", "carries the RTMP module below"),
@@ -18,6 +18,7 @@ const PACKAGES: [(&str, &str); 10] = [
     ("gstreamer1.0-plugins-base", "elements that every pipeline needs"),
     ("gstreamer1.0-plugins-good", "FLV demultiplexer and multiplexer"),
     ("gstreamer1.0-plugins-bad", "rtmp2sink and rtmp2src"),
+    ("dbus-daemon", "the message bus on which a mock of systemd starts workers"),
     ("strace", "counts system calls"),
     ("valgrind", "checks the fenced unsafe code"),
 ];

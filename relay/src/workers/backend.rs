@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::addresses::AddressBackend;
 use super::process::ProcessBackend;
+use super::systemd::SystemdBackend;
 use crate::config::{Config, WorkerBackend};
 use crate::id::WorkerId;
 use crate::placement::{Input, Stop};
@@ -16,6 +17,8 @@ use crate::placement::{Input, Stop};
 pub(super) enum Backend {
     /// Child processes of this node.
     Process(ProcessBackend),
+    /// systemd's units.
+    Systemd(SystemdBackend),
     /// Workers that somebody else runs.
     Addresses(AddressBackend),
 }
@@ -36,17 +39,14 @@ impl Backend {
             WorkerBackend::Static => {
                 Some(Self::Addresses(AddressBackend::new(config.workers.addresses.clone(), inputs)))
             }
-            WorkerBackend::Systemd => {
-                tracing::error!("this backend of workers is not there yet");
-                None
-            }
+            WorkerBackend::Systemd => Some(Self::Systemd(SystemdBackend::new(config, inputs))),
         }
     }
 
     /// Whether workers are started and stopped here.
     pub(super) const fn is_managed(&self) -> bool {
         match self {
-            Self::Process(_) => true,
+            Self::Process(_) | Self::Systemd(_) => true,
             Self::Addresses(_) => false,
         }
     }
@@ -55,6 +55,7 @@ impl Backend {
     pub(super) fn start(&mut self, worker: WorkerId) {
         match self {
             Self::Process(backend) => backend.start(worker),
+            Self::Systemd(backend) => backend.start(worker),
             Self::Addresses(_) => {}
         }
     }
@@ -66,6 +67,10 @@ impl Backend {
                 backend.stop(worker, stop);
                 None
             }
+            Self::Systemd(backend) => {
+                backend.stop(worker, stop);
+                None
+            }
             Self::Addresses(backend) => Some(backend.let_go(worker)),
         }
     }
@@ -74,6 +79,7 @@ impl Backend {
     pub(super) fn address(&self, worker: WorkerId) -> Option<String> {
         match self {
             Self::Process(backend) => backend.address(worker),
+            Self::Systemd(backend) => backend.address(worker),
             Self::Addresses(backend) => backend.address(worker),
         }
     }
@@ -82,7 +88,7 @@ impl Backend {
     pub(super) fn pid(&self, worker: WorkerId) -> Option<u32> {
         match self {
             Self::Process(backend) => backend.pid(worker),
-            Self::Addresses(_) => None,
+            Self::Systemd(_) | Self::Addresses(_) => None,
         }
     }
 
@@ -90,6 +96,7 @@ impl Backend {
     pub(super) async fn shut_down(&mut self) {
         match self {
             Self::Process(backend) => backend.shut_down().await,
+            Self::Systemd(backend) => backend.shut_down(),
             Self::Addresses(backend) => backend.shut_down().await,
         }
     }

@@ -14,6 +14,7 @@ mod process;
 mod restarts;
 mod scaling;
 mod snapshots;
+mod systemd;
 mod tail;
 mod view;
 

@@ -20,6 +20,7 @@ mod scale;
 mod slow;
 mod support;
 mod timestamps;
+mod units;
 mod upstreams;
 mod workers;
 mod yardstick;

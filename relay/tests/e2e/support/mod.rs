@@ -22,4 +22,5 @@ pub(crate) mod scripted;
 pub(crate) mod strangers;
 pub(crate) mod swarm;
 pub(crate) mod synthetic;
+pub(crate) mod systemd;
 pub(crate) mod upstream;

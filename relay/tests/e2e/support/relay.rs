@@ -39,6 +39,7 @@ pub(crate) struct Settings {
     apps: String,
     workers: String,
     workers_max: usize,
+    environment: Vec<(String, String)>,
     hosts: Option<(Namespaces, String)>,
 }
 
@@ -54,6 +55,7 @@ impl Settings {
             apps: "[[app]]\nname = \"live\"\n".to_owned(),
             workers: String::new(),
             workers_max: 0,
+            environment: Vec::new(),
             hosts: None,
         }
     }
@@ -93,6 +95,12 @@ impl Settings {
             self.workers.push_str("[workers]\n");
         }
         writeln!(self.workers, "{line}").expect("writing to a string");
+        self
+    }
+
+    /// Puts a variable in its environment.
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -149,6 +157,7 @@ impl Settings {
     }
 
     fn run(self, mut command: Command, folder: TempDir, file: &Path) -> Relay {
+        command.envs(self.environment);
         command.args(["run", "--config"]).arg(file);
         Relay { process: Process::start(&mut command), rtmp: self.rtmp, http: self.http, folder }
     }
