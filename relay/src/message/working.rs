@@ -51,6 +51,11 @@ pub enum NodeEvent {
         /// Why.
         end: LegEnd,
     },
+    /// The worker is to end: it takes no new streams. This one goes on.
+    LegLeaving {
+        /// Which connection.
+        leg: LegId,
+    },
     /// A leg whose publication is over has brought all that there was, and is gone.
     LegFlushed {
         /// Which connection.

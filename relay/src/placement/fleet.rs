@@ -64,7 +64,8 @@ impl Placement {
 
     pub(super) fn on_worker_lost(&mut self, id: WorkerId, loss: Loss, detail: &str) {
         let Some(worker) = self.workers.get(&id) else { return };
-        if worker.state != WorkerState::Stopping {
+        // One that was to end anyway says nothing of how the next will fare.
+        if !matches!(worker.state, WorkerState::Stopping | WorkerState::Draining) {
             let settings = RetrySettings { retries_max: u32::MAX, ..self.settings.retry };
             if let Verdict::Again { at } = self.starts.on_failure(self.now, &settings) {
                 self.start_at = Some(at);
@@ -114,7 +115,7 @@ impl Placement {
     /// Starts what is missing and stops what is idle and too much.
     pub(super) fn adjust_fleet(&mut self) {
         if self.settings.fleet == Fleet::Given {
-            return;
+            return self.let_go();
         }
         let wanted = self.wanted();
         let may_start = self.start_at.is_none_or(|at| at <= self.now);
@@ -142,6 +143,17 @@ impl Placement {
                 }
                 WorkerState::Starting | WorkerState::Ready | WorkerState::Stopping => {}
             }
+        }
+    }
+
+    /// Workers of others that are drained and empty are none of ours any more, until they are found
+    /// again.
+    fn let_go(&mut self) {
+        let leaves = |worker: &Worker| worker.state == WorkerState::Draining && worker.is_idle();
+        let gone: Vec<WorkerId> =
+            self.workers.iter().filter(|(_, it)| leaves(it)).map(|(id, _)| *id).collect();
+        for id in gone {
+            self.stop(id, Stop::Gracefully);
         }
     }
 

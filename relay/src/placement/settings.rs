@@ -11,7 +11,8 @@ use crate::config::{Resources, WorkersConfig};
 pub enum Fleet {
     /// The placement says start and stop.
     Managed,
-    /// Somebody else; workers are found and lost, never started or stopped.
+    /// Somebody else; workers are found and lost, never started. They are told to stop only when they
+    /// were drained, which here means to let them go.
     Given,
 }
 

@@ -8,6 +8,7 @@ use super::connection::Role;
 use super::state::{Slot, State};
 use super::{Shard, leg};
 use crate::hub::subscriber::{SubscribeFrom, SubscriberOptions};
+use crate::id::LegId;
 use crate::message::NodeEvent;
 use crate::telemetry::CloseReason;
 
@@ -35,17 +36,29 @@ fn on_event(state: &mut State, shard: &Rc<Shard>, slot: Slot, event: ClientEvent
             state.close(shard, slot, CloseReason::UpstreamRefused);
         }
         ClientEvent::Report { text } => {
-            let role = state.connection(slot).map(|connection| connection.role);
-            if let Some(Role::Push { leg: Some(leg), .. }) = role {
+            if let Some(leg) = leg_of(state, slot) {
                 shard.tell(NodeEvent::LegReport { leg, text });
             }
         }
         ClientEvent::Eof => state.close(shard, slot, CloseReason::StreamEnded),
         ClientEvent::ReconnectRequest { description, .. } => {
-            // The configured address stays in force; the connection is made anew.
             tracing::info!(connection = %slot.id, description, "the far side asks to reconnect");
-            state.close(shard, slot, CloseReason::UpstreamClosed);
+            if let Some(leg) = leg_of(state, slot) {
+                // A worker keeps the streams that it has.
+                shard.tell(NodeEvent::LegLeaving { leg });
+            } else {
+                // The configured address stays in force; the connection is made anew.
+                state.close(shard, slot, CloseReason::UpstreamClosed);
+            }
         }
+    }
+}
+
+/// Which leg a connection is, if it is one.
+fn leg_of(state: &mut State, slot: Slot) -> Option<LegId> {
+    match state.connection(slot)?.role {
+        Role::Push { leg, .. } => leg,
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Decides nothing itself but when a worker that says nothing any more counts as lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ use crate::message::{
     WorkSnapshot,
 };
 use crate::placement::{
-    Attempt, Failure, Input, Loss, Output, Placement, PlacementSettings, StreamState, Withdrawal,
+    Attempt, Failure, Input, Loss, Output, Placement, PlacementSettings, Stop, StreamState,
+    Withdrawal,
 };
 use crate::scaler::Scaler;
 use crate::telemetry::WorkCounters;
@@ -31,6 +32,8 @@ use crate::telemetry::WorkCounters;
 const LOOK: Duration = Duration::from_secs(1);
 /// How often the control plane is shown what goes on, at most.
 const SHOW_PAUSE: Duration = Duration::from_millis(100);
+/// A worker that told of a stream so lately is there. It does so every second.
+const HEARD_LATELY: Duration = Duration::from_secs(3);
 
 /// The edge's side of its workers.
 pub(super) struct Fleet {
@@ -42,6 +45,8 @@ pub(super) struct Fleet {
     pub(super) placement: Placement,
     pub(super) streams: BTreeMap<StreamKey, Known>,
     pub(super) attempts: BTreeMap<Attempt, Carried>,
+    /// Workers that said that they end when their streams do.
+    leaving: BTreeSet<WorkerId>,
     pub(super) scaling: Scaling,
     started: std::time::Instant,
 }
@@ -86,6 +91,7 @@ impl Fleet {
             placement,
             streams: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             scaling,
             started: std::time::Instant::now(),
         }
@@ -140,10 +146,27 @@ impl Fleet {
     }
 
     fn on_input(&mut self, input: Input) {
-        if let Input::WorkerLost { worker, loss, detail } = &input {
-            tracing::warn!(worker = worker.0, ?loss, detail, "worker lost");
+        match input {
+            // It takes no connections, as one that is to end does, and its streams go on.
+            Input::WorkerLost { worker, loss: Loss::Silent, detail } if self.is_heard(worker) => {
+                tracing::info!(worker = worker.0, detail, "worker keeps its streams");
+                self.handle(Input::Drain { worker });
+            }
+            Input::WorkerLost { worker, loss, ref detail } => {
+                tracing::warn!(worker = worker.0, ?loss, detail, "worker lost");
+                self.leaving.remove(&worker);
+                self.handle(input);
+            }
+            input => self.handle(input),
         }
-        self.handle(input);
+    }
+
+    /// Whether a worker told of one of its streams lately.
+    fn is_heard(&self, worker: WorkerId) -> bool {
+        let now = self.now();
+        let lately = |heard: Instant| now.saturating_since(heard) <= HEARD_LATELY;
+        let mut carried = self.attempts.values().filter(|carried| carried.worker == worker);
+        carried.any(|carried| carried.heard.is_some_and(lately))
     }
 
     fn on_event(&mut self, event: NodeEvent) {
@@ -179,6 +202,14 @@ impl Fleet {
                 };
                 self.attempts.remove(&attempt);
                 self.handle(Input::Failed { stream, attempt, failure, detail });
+            }
+            NodeEvent::LegLeaving { leg } => {
+                let carried = self.attempts.get(&Attempt(leg.0));
+                let Some(worker) = carried.map(|carried| carried.worker) else { return };
+                if self.leaving.insert(worker) {
+                    tracing::info!(worker = worker.0, "worker ends when its streams do");
+                    self.handle(Input::Drain { worker });
+                }
             }
             NodeEvent::LegFlushed { leg } => {
                 let Some((stream, attempt)) = self.stream_of(leg) else { return };
@@ -270,6 +301,11 @@ impl Fleet {
             match output {
                 Output::StartWorker { worker } => self.backend.start(worker),
                 Output::StopWorker { worker, stop } => {
+                    // Told again, it would cut short what it still does.
+                    let ends_by_itself = self.leaving.remove(&worker) && self.backend.is_managed();
+                    if ends_by_itself && stop == Stop::Gracefully {
+                        continue;
+                    }
                     if let Some(news) = self.backend.stop(worker, stop) {
                         self.handle(news);
                     }

@@ -134,6 +134,7 @@ impl Pipelines {
             NodeEvent::LegReady { .. }
             | NodeEvent::LegReport { .. }
             | NodeEvent::LegLost { .. }
+            | NodeEvent::LegLeaving { .. }
             | NodeEvent::LegFlushed { .. } => {}
         }
     }

@@ -7,6 +7,7 @@ mod controls;
 mod enhanced;
 mod hostile;
 mod journal;
+mod leaving;
 mod lifecycle;
 mod lost;
 mod notify;

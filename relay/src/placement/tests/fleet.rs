@@ -220,6 +220,25 @@ fn workers_of_others_are_neither_started_nor_stopped() {
 }
 
 #[test]
+fn a_drained_worker_of_others_is_let_go_when_it_is_empty_and_may_be_found_again() {
+    let mut world = World::new(PlacementSettings { fleet: Fleet::Given, ..settings() });
+    world.handle(found(1, &[]));
+    world.publish("a");
+    world.progress("a");
+    world.told();
+    world.handle(Input::Drain { worker: WorkerId(1) });
+    world.publish("b");
+    assert_eq!(world.told(), Vec::<String>::new(), "a goes on, b waits");
+    world.end("a");
+    world.flush("a");
+    assert_eq!(world.told(), ["finish a on 1", "stop 1"]);
+    world.lose(1, Loss::Exited);
+    assert_eq!(world.worker_state(1), None);
+    world.handle(found(1, &[]));
+    assert_eq!(world.told(), ["assign b to 1"]);
+}
+
+#[test]
 fn a_stuck_worker_of_others_is_avoided_and_gets_another_chance() {
     let mut world = World::new(PlacementSettings { fleet: Fleet::Given, ..settings() });
     world.handle(found(1, &[]));
