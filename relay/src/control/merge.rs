@@ -108,11 +108,6 @@ impl NodeSnapshot {
     pub(super) fn clients(&self) -> impl Iterator<Item = &ClientSnapshot> {
         self.streams.values().flat_map(|stream| &stream.clients).chain(&self.unattached)
     }
-
-    /// How many streams are being published.
-    pub(super) fn streams_published(&self) -> usize {
-        self.streams.values().filter(|stream| stream.publishing).count()
-    }
 }
 
 /// Publishers and players of one shard by application.

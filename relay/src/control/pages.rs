@@ -194,6 +194,12 @@ impl Node {
         }
     }
 
+    /// Streams being published. From the counters, so that a silent shard takes none away: a scaler
+    /// reads this.
+    fn streams(&self) -> u64 {
+        self.handle.counters.iter().map(|shard| shard.streams_active.value()).sum()
+    }
+
     fn health(&self, snapshot: &NodeSnapshot) -> Health {
         let (config, readiness) = (&self.handle.config, &self.handle.readiness);
         let status = if readiness.draining() {
@@ -219,7 +225,7 @@ impl Node {
             shards: readiness.shards_expected(),
             shards_up: readiness.shards_up(),
             shards_missing: shards_missing(snapshot),
-            streams: snapshot.streams_published(),
+            streams: self.streams(),
             clients: clients_by_application.values().sum(),
             connections: snapshot.clients().count(),
             clients_by_application,
@@ -238,7 +244,7 @@ struct Health {
     shards: usize,
     shards_up: usize,
     shards_missing: Vec<u16>,
-    streams: usize,
+    streams: u64,
     clients: u64,
     connections: usize,
     clients_by_application: BTreeMap<String, u64>,

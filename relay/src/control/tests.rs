@@ -41,7 +41,9 @@ fn node(scripts: &[Script]) -> Node {
     for script in scripts.iter().copied() {
         let (mailbox, mut messages) = mpsc::channel(4);
         handle.shards.push(mailbox);
-        handle.counters.push(Arc::new(ShardCounters::new()));
+        let counters = ShardCounters::new();
+        counters.streams_active.set(1);
+        handle.counters.push(Arc::new(counters));
         tokio::spawn(async move {
             let mut unanswered = Vec::new();
             while let Some(message) = messages.recv().await {
@@ -255,6 +257,16 @@ async fn a_scaler_sees_clients_without_our_own_pushes() {
     assert!(metrics.contains("nginx_rtmp_nclients{application=\"live\"} 2\n"), "{metrics}");
     assert!(ask(node.address, "GET", "/stat").await.body.contains("<nclients>3</nclients>"));
     assert_eq!(ask(node.address, "GET", "/health").await.json()["clients"], 2);
+}
+
+#[tokio::test]
+async fn a_silent_shard_takes_no_streams_from_a_scaler() {
+    let node = start_fixture(&[Script::Answer, Script::StaySilent], ServerLimits::default());
+    let health = ask(node.address, "GET", "/health").await.json();
+    assert_eq!(health["shards_missing"], serde_json::json!([1]));
+    assert_eq!(health["streams"], 2);
+    let metrics = ask(node.address, "GET", "/metrics").await.body;
+    assert!(metrics.contains("rtmp_streams_active 2\n"), "{metrics}");
 }
 
 #[tokio::test]
