@@ -6,6 +6,7 @@ mod ci;
 mod deny;
 mod ebpf;
 mod leaks;
+mod manifests;
 mod run;
 mod setup;
 mod step;
@@ -40,7 +41,7 @@ enum Command {
     },
     /// Run all tests, or some
     Test {
-        /// `unit`, `e2e`, `soak`, the name of a file in a `tests` folder, or a part of test names
+        /// `unit`, `e2e`, `soak`, `manifests`, the name of a file in a `tests` folder, or a part of test names
         #[arg(long, value_name = "NAME")]
         only: Option<String>,
     },

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::{deny, step};
 
 /// Debian packages that the end-to-end tests and the memory checks use, and why.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [(&str, &str); 13] = [
     ("ffmpeg", "encoder, player and the reference for frame checksums"),
     ("rtmpdump", "player built on librtmp"),
     ("nginx", "carries the RTMP module below"),
@@ -21,6 +21,8 @@ const PACKAGES: [(&str, &str); 11] = [
     ("dbus-daemon", "the message bus on which a mock of systemd starts workers"),
     ("strace", "counts system calls"),
     ("valgrind", "checks the fenced unsafe code"),
+    ("prometheus", "scrapes the relay and answers the queries of scalers; promtool"),
+    ("python3-venv", "gets the schemas that manifests are checked with"),
 ];
 
 /// Debian packages that `cargo xtask bench` uses, and why.

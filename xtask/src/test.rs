@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{ebpf, setup, step, workspace};
+use crate::{ebpf, manifests, setup, step, workspace};
 
 /// Folders whose `tests` folder is looked into for a name.
 const TESTED: [&str; 5] = ["relay", "relay-proto", "relay-uring", "relay-ebpf-common", "benches"];
@@ -19,6 +19,7 @@ pub(crate) fn test(only: Option<&str>) -> Result<()> {
         Some("unit") => step::run(cargo_test().args(["--workspace", "--lib", "--bins"])),
         Some("e2e") => end_to_end(),
         Some("soak") => soak(),
+        Some("manifests") => manifests::check(),
         Some(name) => named(name),
     })
 }
@@ -26,6 +27,7 @@ pub(crate) fn test(only: Option<&str>) -> Result<()> {
 fn everything() -> Result<()> {
     setup::packages()?;
     ebpf::if_it_can_be_had()?;
+    manifests::check()?;
     step::run(cargo_test().arg("--workspace"))
 }
 

@@ -127,6 +127,11 @@ impl Settings {
         self.rtmp
     }
 
+    /// Where HTTP will be served.
+    pub(crate) fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
     /// The configuration file's text.
     pub(crate) fn text(&self) -> String {
         let workers = match &*self.workers {
@@ -231,6 +236,11 @@ impl Relay {
     /// Where it serves RTMP.
     pub(crate) fn address(&self) -> SocketAddr {
         self.rtmp
+    }
+
+    /// Where it serves HTTP.
+    pub(crate) fn http_address(&self) -> SocketAddr {
+        self.http
     }
 
     /// The URL of a stream of the application `live`.
