@@ -159,7 +159,7 @@ impl Node {
     }
 
     fn facts(&self, snapshot: &NodeSnapshot) -> NodeFacts {
-        let readiness = &self.handle.readiness;
+        let (readiness, workers) = (&self.handle.readiness, &self.handle.config.workers);
         NodeFacts {
             shards: readiness.shards_expected(),
             shards_up: readiness.shards_up(),
@@ -169,6 +169,7 @@ impl Node {
             clients_by_application: self.clients_by_application(snapshot),
             kernel: self.handle.ledger.totals(),
             work: self.handle.work_counters.counts(),
+            workers_max: if workers.backend.is_on() { workers.max } else { 0 },
             process: ProcessUsage::read(),
         }
     }

@@ -321,6 +321,9 @@ pub const METRICS: &[Metric] = &[
         "Workers that the node knows, by state.",
         Source::WorkersByState,
     ),
+    node("edgerelay_workers_max", Gauge, "Workers that there may be.", |n| {
+        Some(n.workers_max as f64)
+    }),
     node("edgerelay_worker_streams", Gauge, "Streams that workers are to have.", |n| {
         Some(n.work.streams as f64)
     }),

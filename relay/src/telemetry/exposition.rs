@@ -39,6 +39,8 @@ pub struct NodeFacts {
     pub kernel: Arc<KernelTotals>,
     /// The work on streams.
     pub work: WorkCounts,
+    /// Workers at most; zero without any.
+    pub workers_max: usize,
     /// This process.
     pub process: ProcessUsage,
 }

@@ -12,6 +12,7 @@ mod lifecycle;
 mod lost;
 mod manifests;
 mod notify;
+mod observability;
 mod outside_scalers;
 mod placing;
 mod publish_play;

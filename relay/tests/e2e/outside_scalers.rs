@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::eventually::{eventually, throughout};
 use crate::support::ffmpeg::{Player, publish_looped};
@@ -14,7 +14,7 @@ use crate::support::http::ask;
 use crate::support::machine;
 use crate::support::media::Clip;
 use crate::support::nginx::Nginx;
-use crate::support::packaging::Trigger;
+use crate::support::packaging::{Trigger, documents};
 use crate::support::prometheus::Prometheus;
 use crate::support::relay::{Relay, Settings};
 
@@ -162,6 +162,42 @@ fn scalers_read_what_the_relay_shows_and_legs_to_workers_are_no_clients() {
     drop(publishers);
     scene.wait_until_all_read(0, 0);
     drop(worker);
+}
+
+/// A pod, as Prometheus finds it: its component, its phase, and whether it is one of ours.
+fn pod(server: &Relay, component: &str, phase: &str, name: &str) -> Value {
+    json!({"targets": [server.http_address()], "labels": {
+        "__meta_kubernetes_pod_name": format!("{component}-{phase}"),
+        "__meta_kubernetes_pod_phase": phase,
+        "__meta_kubernetes_pod_container_port_name": "http",
+        "__meta_kubernetes_pod_label_app_kubernetes_io_name": name,
+        "__meta_kubernetes_pod_label_app_kubernetes_io_component": component,
+    }})
+}
+
+#[test]
+fn pods_are_scraped_under_the_names_that_queries_and_alerts_use() {
+    let _machine = machine::shared();
+    let relay = Relay::start();
+    let mut config = documents("prometheus/kubernetes.yml").swap_remove(0);
+    config["global"] = json!({"scrape_interval": "500ms"});
+    let job = config["scrape_configs"][0].as_object_mut().expect("a job");
+    // Debian's Prometheus cannot ask Kubernetes for pods. What becomes of them is the same.
+    job.remove("kubernetes_sd_configs").expect("pods are found");
+    let pods = [
+        pod(&relay, "edge", "Running", "edgerelay"),
+        pod(&relay, "worker", "Running", "edgerelay"),
+        pod(&relay, "worker", "Succeeded", "edgerelay"),
+        pod(&relay, "edge", "Running", "another"),
+    ];
+    job.insert("static_configs".to_owned(), pods.as_slice().into());
+    // JSON is YAML, too.
+    let prometheus = Prometheus::start_with(&config.to_string());
+    for (job, instance) in [(EDGES, "edge-Running"), (WORKERS, "worker-Running")] {
+        let query = format!("up{{job=\"{job}\",instance=\"{instance}\",platform=\"kubernetes\"}}");
+        eventually(&query, LIMIT, || (prometheus.query(&query) == [1.0]).then_some(()));
+    }
+    assert_eq!(prometheus.query("count(up)"), [2.0]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(crate) mod peers;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod prometheus;
+pub(crate) mod promql;
 pub(crate) mod relay;
 pub(crate) mod rml;
 pub(crate) mod rtmp;

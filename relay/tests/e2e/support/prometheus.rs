@@ -26,12 +26,18 @@ impl Prometheus {
     /// Starts one that scrapes each job's server twice a second.
     #[track_caller]
     pub(crate) fn start(jobs: &[(&str, SocketAddr)]) -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
         let mut text = "global:\n  scrape_interval: 500ms\nscrape_configs:\n".to_owned();
         for (job, server) in jobs {
             writeln!(text, "- job_name: {job}\n  static_configs: [{{targets: ['{server}']}}]")
                 .expect("writing to a string");
         }
+        Self::start_with(&text)
+    }
+
+    /// Starts one with this configuration.
+    #[track_caller]
+    pub(crate) fn start_with(text: &str) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
         let file = folder.path().join("prometheus.yml");
         std::fs::write(&file, text).expect("write prometheus.yml");
         let address = free_address();
