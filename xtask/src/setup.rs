@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::{deny, step};
 
 /// Debian packages that the end-to-end tests and the memory checks use, and why.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 14] = [
     ("ffmpeg", "encoder, player and the reference for frame checksums"),
     ("rtmpdump", "player built on librtmp"),
     ("nginx", "carries the RTMP module below"),
@@ -22,6 +22,7 @@ const PACKAGES: [(&str, &str); 13] = [
     ("strace", "counts system calls"),
     ("valgrind", "checks the fenced unsafe code"),
     ("prometheus", "scrapes the relay and answers the queries of scalers; promtool"),
+    ("python3-seccomp", "puts the seccomp profile in force"),
     ("python3-venv", "gets the schemas that manifests are checked with"),
 ];
 

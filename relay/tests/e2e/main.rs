@@ -3,6 +3,7 @@
 mod accounting;
 mod churn;
 mod commands;
+mod container;
 mod controls;
 mod enhanced;
 mod hostile;

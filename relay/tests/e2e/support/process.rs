@@ -97,6 +97,12 @@ impl Process {
         assert!(status.success(), "{} ended with {status}: {}", self.name, self.stderr());
     }
 
+    /// What the kernel says of it in `/proc/PID/status`.
+    #[track_caller]
+    pub(crate) fn status(&self) -> String {
+        std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs")
+    }
+
     /// Sends it a signal. No error when it has ended.
     pub(crate) fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("a process id");

@@ -167,6 +167,16 @@ impl Settings {
         Relay { process: Process::start(&mut command), rtmp: self.rtmp, http: self.http, folder }
     }
 
+    /// Starts the relay by a `command` that has it read these settings, and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn start_as(self, command: &mut Command) -> Relay {
+        let folder = TempDir::new().expect("a temporary folder");
+        let process = Process::start(command);
+        let mut relay = Relay { process, rtmp: self.rtmp, http: self.http, folder };
+        relay.wait_until_ready();
+        relay
+    }
+
     /// Starts the relay by way of `program`, which takes the relay's path and arguments after its
     /// own, and waits until it is ready. Anybody may read what it needs.
     #[track_caller]
@@ -321,6 +331,11 @@ impl Relay {
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         self.process.stderr() + &self.process.stdout()
+    }
+
+    /// What the kernel says of its process.
+    pub(crate) fn status(&self) -> String {
+        self.process.status()
     }
 
     /// Sends it a signal.
