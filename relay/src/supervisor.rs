@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, watch};
 use self::listeners::BindError;
 use self::notify::Notifier;
 use crate::accounting::{self, Accounting};
-use crate::config::Config;
-use crate::control::{self, ControlHandle, ControlServer};
+use crate::config::{Config, SocketSetting, Surroundings};
+use crate::control::{self, ControlHandle, ControlServer, ControlSocket, SocketError};
 use crate::hub::admission::Admission;
 use crate::hub::directory::Directory;
 use crate::id::ShardId;
@@ -48,6 +48,8 @@ enum Failure {
     Ring(#[from] RingUnavailable),
     #[error("{0}")]
     Bind(#[from] BindError),
+    #[error("{0}")]
+    Socket(#[from] SocketError),
     #[error("could not start {what}: {error}")]
     Start { what: &'static str, error: std::io::Error },
     #[error("shard {0} failed: {1}")]
@@ -109,6 +111,7 @@ fn start(config: Config) -> Result<Node, Failure> {
     let started = Instant::now();
     let http = listeners::bind_http(&config.http.listen)?;
     let rtmp = listeners::bind_rtmp(&config.rtmp.listen, shards)?;
+    let socket = bind_control_socket(&config)?;
     let readiness = Arc::new(Readiness::new(shards));
     readiness.on_listeners_bound();
     let enabled = config.accounting.enabled;
@@ -161,11 +164,12 @@ fn start(config: Config) -> Result<Node, Failure> {
     let workers = workers
         .transpose()
         .map_err(|error| Failure::Start { what: "the thread of the workers", error })?;
-    let control = if http.is_empty() {
+    let control = if http.is_empty() && socket.is_none() {
         None
     } else {
         let shown: Vec<_> = http.iter().filter_map(|it| it.local_addr().ok()).collect();
-        tracing::info!(listen = ?shown, "HTTP listening");
+        let path = socket.as_ref().map(ControlSocket::path);
+        tracing::info!(listen = ?shown, socket = ?path, "HTTP listening");
         let handle = ControlHandle {
             shards: peers,
             counters,
@@ -176,7 +180,7 @@ fn start(config: Config) -> Result<Node, Failure> {
             work,
             work_counters,
         };
-        let server = control::start(http, handle);
+        let server = control::start(http, socket, handle);
         Some(server.map_err(|error| Failure::Start { what: "the control plane", error })?)
     };
     let accounting = if config.accounting.enabled {
@@ -187,6 +191,28 @@ fn start(config: Config) -> Result<Node, Failure> {
     };
     tracing::info!(listen = ?addresses, shards, "RTMP listening");
     Ok(Node { config, readiness, shards: running, control, accounting, workers })
+}
+
+/// The control socket, if there is to be one. One that nobody asked for by name never keeps the node
+/// from starting.
+fn bind_control_socket(config: &Config) -> Result<Option<ControlSocket>, SocketError> {
+    let setting = &config.control.socket;
+    let Some(path) = setting.place(&Surroundings::of_process()) else {
+        if *setting == SocketSetting::Auto {
+            tracing::info!(
+                "no control socket: there is no folder for it; control.socket names one"
+            );
+        }
+        return Ok(None);
+    };
+    match ControlSocket::bind(&path, &config.control.group) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if *setting == SocketSetting::Auto => {
+            tracing::warn!(%error, "no control socket: commands cannot reach this node");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What ends the wait.

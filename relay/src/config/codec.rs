@@ -273,7 +273,7 @@ pub(super) fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
 }
 
-fn is_absolute_path(path: &str) -> bool {
+pub(super) fn is_absolute_path(path: &str) -> bool {
     path.starts_with('/') && path.len() <= limits::PATH_BYTES_MAX && !path.contains('\0')
 }
 

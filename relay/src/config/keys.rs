@@ -12,6 +12,7 @@ use super::settings::{
     AccountingConfig, AppConfig, Config, HttpConfig, LogConfig, LogFormat, NodeConfig,
     OnDuplicatePublish, PushConfig, Role, RtmpConfig, ZeroCopySetting,
 };
+use super::socket::{ControlConfig, GROUP_NAME, SocketPlace};
 use super::worker_keys::visit_workers;
 
 /// Meets every key of a configuration, in the order of the file.
@@ -33,10 +34,11 @@ pub(super) trait Visitor {
 
 /// Meets every key.
 pub(super) fn visit_config<V: Visitor>(config: &mut Config, visitor: &mut V) {
-    let Config { node, rtmp, http, accounting, log, workers, apps } = config;
+    let Config { node, rtmp, http, control, accounting, log, workers, apps } = config;
     visitor.table("node", node, visit_node);
     visitor.table("rtmp", rtmp, visit_rtmp);
     visitor.table("http", http, visit_http);
+    visitor.table("control", control, visit_control);
     visitor.table("accounting", accounting, visit_accounting);
     visitor.table("log", log, visit_log);
     visitor.table("workers", workers, visit_workers);
@@ -100,6 +102,12 @@ fn visit_rtmp<V: Visitor>(rtmp: &mut RtmpConfig, visitor: &mut V) {
 fn visit_http<V: Visitor>(http: &mut HttpConfig, visitor: &mut V) {
     let HttpConfig { listen } = http;
     visitor.setting("listen", listen, &listen_codec(0));
+}
+
+fn visit_control<V: Visitor>(control: &mut ControlConfig, visitor: &mut V) {
+    let ControlConfig { socket, group } = control;
+    visitor.setting("socket", socket, &SocketPlace);
+    visitor.setting("group", group, &GROUP_NAME);
 }
 
 fn visit_accounting<V: Visitor>(accounting: &mut AccountingConfig, visitor: &mut V) {

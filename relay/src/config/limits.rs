@@ -14,6 +14,10 @@ pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
 pub(super) const DROP_INS_MAX: usize = 256;
 /// A path, as the kernel bounds it for most of its interfaces.
 pub(super) const PATH_BYTES_MAX: usize = 1024;
+/// A unix socket's path: the kernel's 108 bytes with the zero behind it.
+pub(super) const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// A group's name, as the tools that make groups bound it.
+pub(super) const GROUP_NAME_BYTES_MAX: usize = 32;
 /// Applications; each costs the loop check a walk over all.
 pub(super) const APPS_MAX: usize = 256;
 /// Pushes or origins of one application.

@@ -16,6 +16,7 @@ mod loops;
 mod nearest;
 mod reader;
 mod settings;
+mod socket;
 mod unit;
 mod url;
 mod value;
@@ -34,6 +35,7 @@ pub use settings::{
     AccountingConfig, AppConfig, Config, HttpConfig, LogConfig, LogFormat, MergeWindow, NodeConfig,
     OnDuplicatePublish, PushConfig, Role, RtmpConfig, ZeroCopySetting,
 };
+pub use socket::{ControlConfig, SocketSetting, Surroundings};
 pub use url::{expand_url, redact_url};
 pub use worker_node::WORKER_APP;
 pub use workers::{

@@ -6,6 +6,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use super::socket::ControlConfig;
 use super::workers::WorkersConfig;
 
 const KIB: usize = 1024;
@@ -20,6 +21,8 @@ pub struct Config {
     pub rtmp: RtmpConfig,
     /// The HTTP side: `[http]`.
     pub http: HttpConfig,
+    /// What commands reach the node by: `[control]`.
+    pub control: ControlConfig,
     /// What the kernel counts: `[accounting]`.
     pub accounting: AccountingConfig,
     /// Logging: `[log]`.
@@ -36,6 +39,7 @@ impl Default for Config {
             node: NodeConfig::default(),
             rtmp: RtmpConfig::default(),
             http: HttpConfig::default(),
+            control: ControlConfig::default(),
             accounting: AccountingConfig::default(),
             log: LogConfig::default(),
             workers: WorkersConfig::default(),

@@ -112,10 +112,10 @@ fn visit_resources<V: Visitor>(resources: &mut Resources, visitor: &mut V, zero:
 }
 
 const BACKEND: Choice<WorkerBackend> = Choice(&[
-    ("off", WorkerBackend::Off),
-    ("process", WorkerBackend::Process),
-    ("systemd", WorkerBackend::Systemd),
-    ("static", WorkerBackend::Static),
+    (WorkerBackend::Off.label(), WorkerBackend::Off),
+    (WorkerBackend::Process.label(), WorkerBackend::Process),
+    (WorkerBackend::Systemd.label(), WorkerBackend::Systemd),
+    (WorkerBackend::Static.label(), WorkerBackend::Static),
 ]);
 
 const POLICY: Choice<ScalingPolicy> =

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use super::settings::{AppConfig, Config, PushConfig, Role};
+use super::socket::SocketSetting;
 use super::workers::{PipelineKind, WorkerBackend};
 
 /// The application in which a worker gets streams from other nodes.
@@ -45,6 +46,8 @@ impl Config {
         own.node.shards = 1;
         own.rtmp.listen = vec![self.worker_address(instance)?];
         own.http.listen = Vec::new();
+        // It is its node's.
+        own.control.socket = SocketSetting::Off;
         let like = self.workers.apps.iter().find_map(|app| self.app(app));
         let like = like.cloned().unwrap_or_default();
         own.apps = WORKER_APPS
@@ -124,6 +127,7 @@ mod tests {
         assert_eq!(own.node.name, "edge-1-w3");
         assert_eq!(own.rtmp.listen, ["127.0.0.1:19353".parse().unwrap()]);
         assert!(own.http.listen.is_empty());
+        assert_eq!(own.control.socket, SocketSetting::Off);
         let apps: Vec<_> = own.apps.iter().map(|app| app.name.as_str()).collect();
         assert_eq!(apps, WORKER_APPS);
         for app in &own.apps {

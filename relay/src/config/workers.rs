@@ -63,6 +63,17 @@ pub enum WorkerBackend {
 }
 
 impl WorkerBackend {
+    /// The backend as it is written.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Process => "process",
+            Self::Systemd => "systemd",
+            Self::Static => "static",
+        }
+    }
+
     /// Whether there are workers.
     #[must_use]
     pub const fn is_on(self) -> bool {

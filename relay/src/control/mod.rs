@@ -1,15 +1,19 @@
-//! The control plane: metrics, health, statistics and the API over HTTP, on a thread of its own.
+//! The control plane: metrics, health, statistics and the API over HTTP, on TCP and on a unix socket,
+//! on a thread of its own.
 //!
 //! It asks shards through their mailboxes and reads their counters; it never touches a stream, and
 //! no shard waits for it. Everything it serves is a read.
 
+mod access;
 mod api;
 mod collector;
+mod local;
 mod merge;
 mod pages;
 #[cfg(test)]
 mod sample;
 mod server;
+mod socket;
 mod stat;
 #[cfg(test)]
 mod tests;
@@ -32,6 +36,7 @@ use crate::telemetry::{Ledger, ShardCounters, WorkCounters};
 use collector::{ANSWER_WAIT_MAX, Collector, REUSE_AGE_MAX};
 use pages::Node;
 use server::ServerLimits;
+pub use socket::{ControlSocket, SocketError};
 
 /// What the control plane knows the node by. Shards stand in the order of their ids.
 #[derive(Clone, Debug)]
@@ -78,19 +83,24 @@ impl ControlServer {
     }
 }
 
-/// Starts the control plane on listeners that the supervisor has bound.
+/// Starts the control plane on what the supervisor has bound.
 ///
 /// # Errors
 ///
 /// When the thread or its runtime cannot be made.
-pub fn start(listeners: Vec<TcpListener>, handle: ControlHandle) -> io::Result<ControlServer> {
+pub fn start(
+    listeners: Vec<TcpListener>,
+    socket: Option<ControlSocket>,
+    handle: ControlHandle,
+) -> io::Result<ControlServer> {
     let ledger = Arc::clone(&handle.ledger);
     let collector = Collector::new(handle.shards.clone(), ledger, ANSWER_WAIT_MAX, REUSE_AGE_MAX);
-    start_with(listeners, Node { handle, collector }, ServerLimits::default())
+    start_with(listeners, socket, Node { handle, collector }, ServerLimits::default())
 }
 
 fn start_with(
     listeners: Vec<TcpListener>,
+    socket: Option<ControlSocket>,
     node: Node,
     limits: ServerLimits,
 ) -> io::Result<ControlServer> {
@@ -98,10 +108,19 @@ fn start_with(
     let (stop, stopped) = watch::channel(false);
     let router = pages::router(Arc::new(node));
     let thread = thread::Builder::new().name("control".to_owned()).spawn(move || {
-        let served = runtime.block_on(server::serve(listeners, router, limits, stopped));
-        if let Err(fault) = served {
-            tracing::error!(%fault, "the HTTP listeners cannot be served");
-        }
+        let local = async {
+            if let Some(socket) = socket {
+                local::serve(socket, router.clone(), limits, stopped.clone()).await;
+            }
+        };
+        let public = async {
+            let served = server::serve(listeners, router.clone(), limits, stopped.clone()).await;
+            if let Err(fault) = served {
+                tracing::error!(%fault, "the HTTP listeners cannot be served");
+            }
+        };
+        // What goes wrong with one of them is no end to the other.
+        runtime.block_on(async { tokio::join!(local, public) });
     })?;
     Ok(ControlServer { thread, stop })
 }

@@ -112,7 +112,10 @@ impl Node {
                 ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
                     .into_response()
             }
-            Page::Workers => Json(Workers::from(&*self.handle.work.borrow())).into_response(),
+            Page::Workers => {
+                let backend = self.handle.config.workers.backend;
+                Json(Workers::new(backend, &self.handle.work.borrow())).into_response()
+            }
             Page::Scaler => self.scaler(),
             Page::Metrics | Page::Health | Page::Stat | Page::Streams | Page::Clients => {
                 let snapshot = self.collector.snapshot().await;

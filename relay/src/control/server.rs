@@ -1,4 +1,4 @@
-//! The HTTP server: its listeners, and what one connection may take.
+//! The HTTP server: its TCP listeners, and what one connection may take.
 //!
 //! It knows nothing of the pages it serves.
 
@@ -12,7 +12,8 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -49,7 +50,7 @@ impl Default for ServerLimits {
 }
 
 /// How long to wait after a failed accept: out of descriptors, it would fail again at once.
-const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` turns true or its sender is gone, then lets answers under way finish.
 pub(super) async fn serve(
@@ -109,8 +110,9 @@ async fn accept(
     while connections.join_next().await.is_some() {}
 }
 
-async fn converse(
-    socket: TcpStream,
+/// One connection, whatever it runs over.
+pub(super) async fn converse(
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
     limits: ServerLimits,
     mut stop: watch::Receiver<bool>,

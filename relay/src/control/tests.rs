@@ -1,5 +1,7 @@
 //! The control plane over real sockets, with shards that are only a mailbox and a script.
 
+mod local;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -70,7 +72,7 @@ fn start_fixture(scripts: &[Script], limits: ServerLimits) -> Fixture {
     let readiness = Arc::clone(&node.handle.readiness);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let server = start_with(vec![listener], node, limits).unwrap();
+    let server = start_with(vec![listener], None, node, limits).unwrap();
     Fixture { address, readiness, server }
 }
 
@@ -126,7 +128,7 @@ async fn every_page_answers_with_its_kind_of_text() {
             Page::Ready => ("application/json", "\"ready\":true"),
             Page::Health => ("application/json", "\"status\":\"ok\""),
             Page::Streams | Page::Clients => ("application/json", "\"name\":\"cam1\""),
-            Page::Workers => ("application/json", "\"workers\":[]"),
+            Page::Workers => ("application/json", "{\"backend\":\"off\",\"workers\":[]}"),
             Page::Scaler => ("application/json", "{}"),
             Page::Description => ("application/json", "\"openapi\""),
         };

@@ -3,11 +3,13 @@
 
 use serde::Serialize;
 
+use crate::config::WorkerBackend;
 use crate::message::{WorkSnapshot, WorkedStream, WorkerSnapshot};
 
 /// `/api/v1/workers`.
 #[derive(Debug, Serialize)]
 pub(super) struct Workers {
+    backend: &'static str,
     workers: Vec<Worker>,
 }
 
@@ -45,9 +47,11 @@ pub(super) struct Work {
     log: Vec<String>,
 }
 
-impl From<&WorkSnapshot> for Workers {
-    fn from(work: &WorkSnapshot) -> Self {
-        Self { workers: work.workers.iter().map(Worker::new).collect() }
+impl Workers {
+    /// The workers that the node knows, and who starts and stops them.
+    pub(super) fn new(backend: WorkerBackend, work: &WorkSnapshot) -> Self {
+        let workers = work.workers.iter().map(Worker::new).collect();
+        Self { backend: backend.label(), workers }
     }
 }
 
@@ -113,7 +117,8 @@ mod tests {
             bits_per_second: 0,
         };
         let snapshot = WorkSnapshot { workers: vec![worker], ..WorkSnapshot::default() };
-        let workers = serde_json::to_value(Workers::from(&snapshot)).unwrap();
+        let workers =
+            serde_json::to_value(Workers::new(WorkerBackend::Process, &snapshot)).unwrap();
         let work = serde_json::to_value(Work::from(&WorkedStream::default())).unwrap();
         for (schema, sent) in [
             ("Workers", &workers),
