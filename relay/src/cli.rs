@@ -2,6 +2,14 @@
 //!
 //! Owns what an operator types and reads back. Running the node is the supervisor's.
 
+mod answers;
+mod asking;
+mod human;
+mod listing;
+mod node;
+mod table;
+mod top;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -10,6 +18,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 
+use self::asking::{AskArguments, Asking, Question};
+use self::top::TopArguments;
 use crate::accounting::{self, PinsAtExit};
 use crate::config::{
     Config, ConfigErrors, LoadOptions, Loaded, Override, Secrets, host_name, load, local_addresses,
@@ -24,6 +34,7 @@ enum Exit {
     Success = 0,
     Usage = 64,
     Unavailable = 69,
+    NotPermitted = 77,
     Configuration = 78,
 }
 
@@ -47,6 +58,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the streams of the running node.
+    Streams(AskArguments),
+    /// List the connections of the running node, as the kernel counts them.
+    Clients(AskArguments),
+    /// List the workers of the running node and what they carry.
+    Workers(AskArguments),
+    /// Watch the running node: streams, connections, workers, and how fast bytes go.
+    Top(TopArguments),
     /// Count connections in the kernel: load the programs, pin their maps, stay. Takes CAP_BPF,
     /// CAP_NET_ADMIN and CAP_PERFMON.
     Accounting {
@@ -124,6 +143,8 @@ enum Request {
     Account(Box<Config>, PinsAtExit),
     /// Run the node as the worker of another, which may be its parent.
     Work(Box<Config>, Option<u32>),
+    /// Ask the running node.
+    Ask(Asking),
     /// Watch over a command, or become it.
     Guard { command: Vec<OsString>, inner: bool },
 }
@@ -151,6 +172,9 @@ pub fn main() -> ExitCode {
                 ExitCode::from(Exit::Unavailable as u8)
             }
         },
+        Request::Ask(asking) => {
+            ExitCode::from(asking.run(&mut io::stdout().lock(), &mut io::stderr().lock()) as u8)
+        }
         Request::Guard { command, inner } => workers::guard::run(&command, inner),
     }
 }
@@ -203,6 +227,16 @@ fn handle_arguments(
                 }
             }
         }
+        Command::Streams(arguments) => {
+            ask(Asking::new(Question::Streams, arguments, environment), err)
+        }
+        Command::Clients(arguments) => {
+            ask(Asking::new(Question::Clients, arguments, environment), err)
+        }
+        Command::Workers(arguments) => {
+            ask(Asking::new(Question::Workers, arguments, environment), err)
+        }
+        Command::Top(arguments) => ask(Asking::top(arguments, environment), err),
         Command::Guard { inner, command } => Request::Guard { command, inner },
         Command::Check { config, json: true } => {
             let result = load(&load_options(config, environment));
@@ -226,6 +260,13 @@ fn handle_arguments(
                 Err(errors) => refuse(&errors, err),
             }
         }
+    }
+}
+
+fn ask(asking: Result<Asking, ConfigErrors>, err: &mut impl Write) -> Request {
+    match asking {
+        Ok(asking) => Request::Ask(asking),
+        Err(errors) => refuse(&errors, err),
     }
 }
 

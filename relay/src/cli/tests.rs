@@ -14,9 +14,11 @@ impl Answer {
     fn exit(&self) -> Option<u8> {
         match self.request {
             Request::Exit(exit) => Some(exit as u8),
-            Request::Run(_) | Request::Account(..) | Request::Work(..) | Request::Guard { .. } => {
-                None
-            }
+            Request::Run(_)
+            | Request::Account(..)
+            | Request::Work(..)
+            | Request::Ask(_)
+            | Request::Guard { .. } => None,
         }
     }
 }
@@ -40,7 +42,9 @@ fn file(text: &str) -> (tempfile::TempDir, String) {
 
 #[test]
 fn wrong_usage_exits_64_and_goes_to_standard_error() {
-    for arguments in [&[][..], &["jump"], &["run", "--nope"], &["run", "--set", "x"], &["config"]] {
+    let both = &["streams", "--socket", "a", "--config", "b"][..];
+    let words = [&[][..], &["jump"], &["run", "--nope"], &["run", "--set", "x"], &["config"]];
+    for arguments in words.into_iter().chain([both, &["top", "--interval", "0"]]) {
         let answer = ask(arguments, &[]);
         assert_eq!(answer.exit(), Some(64), "{arguments:?}");
         assert!(answer.out.is_empty() && !answer.err.is_empty(), "{arguments:?}");

@@ -1,0 +1,248 @@
+//! The commands that ask the running node: their arguments, and what they print.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Exit;
+use super::answers::{Clients, Scaler, Streams, Workers};
+use super::listing::{self, Listing};
+use super::node::{AskError, NodeClient, block_on, parse};
+use super::top::{self, TopArguments};
+use crate::config::{ConfigErrors, LoadOptions, Surroundings, load};
+
+/// The paths of the API.
+pub(super) const STREAMS: &str = "/api/v1/streams";
+pub(super) const CLIENTS: &str = "/api/v1/clients";
+pub(super) const WORKERS: &str = "/api/v1/workers";
+pub(super) const SCALER: &str = "/api/v1/scaler";
+pub(super) const HEALTH: &str = "/health";
+
+/// Which node is asked.
+#[derive(Debug, Args)]
+pub(super) struct NodeArguments {
+    /// The node's control socket. Without it: where nodes have theirs, your own before the system's.
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    socket: Option<PathBuf>,
+    /// Take the control socket from this configuration file.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl NodeArguments {
+    /// Where to look for the node, in this order.
+    fn candidates(self, environment: Vec<(String, String)>) -> Result<Vec<PathBuf>, ConfigErrors> {
+        if let Some(socket) = self.socket {
+            return Ok(vec![socket]);
+        }
+        let options = LoadOptions { file: self.config, environment, ..LoadOptions::default() };
+        let loaded = load(&options)?;
+        Ok(loaded.config.control.socket.candidates(&Surroundings::of_process()))
+    }
+}
+
+/// What a question is asked with.
+#[derive(Debug, Args)]
+pub(super) struct AskArguments {
+    #[command(flatten)]
+    node: NodeArguments,
+    /// Print the API's answer as it is.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How an answer is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Table,
+    Json,
+}
+
+impl Form {
+    pub(super) const fn of(json: bool) -> Self {
+        if json { Self::Json } else { Self::Table }
+    }
+}
+
+/// What the node is asked for.
+#[derive(Debug)]
+pub(super) enum Question {
+    Streams(Form),
+    Clients(Form),
+    Workers(Form),
+    Top(top::Options),
+}
+
+/// A question and where to find who answers it.
+#[derive(Debug)]
+pub(super) struct Asking {
+    candidates: Vec<PathBuf>,
+    question: Question,
+}
+
+impl Asking {
+    pub(super) fn new(
+        question: fn(Form) -> Question,
+        arguments: AskArguments,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        let candidates = arguments.node.candidates(environment)?;
+        Ok(Self { candidates, question: question(Form::of(arguments.json)) })
+    }
+
+    pub(super) fn top(
+        arguments: TopArguments,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        let question = Question::Top(arguments.options());
+        Ok(Self { candidates: arguments.node.candidates(environment)?, question })
+    }
+
+    /// Asks and prints the answer.
+    pub(super) fn run(self, out: &mut impl Write, err: &mut impl Write) -> Exit {
+        let asked = match self.question {
+            Question::Top(options) => return top::run(self.candidates, options, out, err),
+            Question::Streams(form) => self.list(form, out, err, &[STREAMS], |answers| {
+                let answer: Streams = parse(STREAMS, first(answers))?;
+                Ok((listing::streams(&answer), answer.shards_missing))
+            }),
+            Question::Clients(form) => self.list(form, out, err, &[CLIENTS], |answers| {
+                let answer: Clients = parse(CLIENTS, first(answers))?;
+                Ok((listing::clients(&answer), answer.shards_missing))
+            }),
+            Question::Workers(form) => self.list(form, out, err, &[WORKERS, SCALER], |answers| {
+                let answer: Workers = parse(WORKERS, first(answers))?;
+                let scaler = answers.get(1).map(String::as_str).unwrap_or_default();
+                let scaler: Scaler = parse(SCALER, scaler)?;
+                Ok((listing::workers(&answer, &scaler), Vec::new()))
+            }),
+        };
+        conclude(asked, err)
+    }
+
+    /// Asks for `pages`, the first of which is what `--json` prints, and prints what `show` makes of
+    /// the answers. It also names the shards whose part is missing.
+    fn list(
+        &self,
+        form: Form,
+        out: &mut impl Write,
+        err: &mut impl Write,
+        pages: &[&'static str],
+        show: impl Fn(&[String]) -> Result<(Listing, Vec<u16>), AskError>,
+    ) -> Result<(), Trouble> {
+        let pages = match form {
+            Form::Table => pages,
+            Form::Json => pages.get(..1).unwrap_or(pages),
+        };
+        let answers = block_on(async {
+            let mut node = NodeClient::connect(&self.candidates).await?;
+            let mut answers = Vec::new();
+            for page in pages {
+                answers.push(node.ask(page).await?);
+            }
+            Ok::<_, AskError>(answers)
+        })
+        .map_err(Trouble::Start)??;
+        if form == Form::Json {
+            let _unread = writeln!(out, "{}", first(&answers));
+            return Ok(());
+        }
+        let (listing, missing) = show(&answers)?;
+        for line in listing.lines() {
+            let _unread = writeln!(out, "{line}");
+        }
+        if let Some(note) = missing_note(&missing) {
+            let _unread = writeln!(err, "edgerelay: {note}");
+        }
+        Ok(())
+    }
+}
+
+fn first(answers: &[String]) -> &str {
+    answers.first().map(String::as_str).unwrap_or_default()
+}
+
+/// What is to be known of an answer in which shards are missing.
+pub(super) fn missing_note(missing: &[u16]) -> Option<String> {
+    let numbers: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    (!numbers.is_empty())
+        .then(|| format!("shard {} did not answer; what it carries is missing", numbers.join(", ")))
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("{0}")]
+    Ask(#[from] AskError),
+    #[error("could not start: {0}")]
+    Start(std::io::Error),
+    #[error("the terminal failed: {0}")]
+    Terminal(std::io::Error),
+}
+
+/// Says what went wrong, and how the command ends.
+pub(super) fn conclude(result: Result<(), Trouble>, err: &mut impl Write) -> Exit {
+    let Err(trouble) = result else { return Exit::Success };
+    let _unread = writeln!(err, "edgerelay: {trouble}");
+    match trouble {
+        Trouble::Ask(AskError::NotPermitted(..)) => Exit::NotPermitted,
+        Trouble::Ask(_) | Trouble::Start(_) | Trouble::Terminal(_) => Exit::Unavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidates(
+        socket: Option<&str>,
+        file: Option<&str>,
+        environment: &[(&str, &str)],
+    ) -> Result<Vec<PathBuf>, ConfigErrors> {
+        let folder = tempfile::tempdir().unwrap();
+        let config = file.map(|text| {
+            let path = folder.path().join("edgerelay.toml");
+            std::fs::write(&path, text).unwrap();
+            path
+        });
+        let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        NodeArguments { socket: socket.map(PathBuf::from), config }
+            .candidates(environment.collect())
+    }
+
+    #[test]
+    fn the_node_is_looked_for_where_a_flag_a_file_or_the_environment_says() {
+        let variable = [("EDGERELAY_CONTROL__SOCKET", "/run/env.sock")];
+        let file = "[control]\nsocket = \"/run/file.sock\"\n";
+        let found = |socket, file, variables: &[_]| candidates(socket, file, variables).unwrap();
+        assert_eq!(found(Some("x.sock"), None, &variable), [PathBuf::from("x.sock")]);
+        assert_eq!(found(None, Some(file), &[]), [PathBuf::from("/run/file.sock")]);
+        // As for the node itself, the environment is above the file.
+        assert_eq!(found(None, Some(file), &variable), [PathBuf::from("/run/env.sock")]);
+        let off = found(None, Some("[control]\nsocket = \"\"\n"), &[]);
+        assert_eq!(off, Vec::<PathBuf>::new());
+        assert!(!found(None, None, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_wrong_configuration_is_refused_before_anybody_is_asked() {
+        assert!(candidates(None, Some("[control]\nsocket = \"run/x.sock\"\n"), &[]).is_err());
+        let long = format!("[control]\nsocket = \"/{}\"\n", "x".repeat(107));
+        assert!(candidates(None, Some(&long), &[]).is_err());
+    }
+
+    #[test]
+    fn who_is_not_permitted_is_told_by_the_exit_code() {
+        let mut said = Vec::new();
+        let refused = AskError::NotPermitted("/x".into(), "because".to_owned());
+        assert_eq!(conclude(Err(Trouble::Ask(refused)), &mut said), Exit::NotPermitted);
+        assert_eq!(conclude(Err(Trouble::Ask(AskError::NoSocket)), &mut said), Exit::Unavailable);
+        assert_eq!(conclude(Ok(()), &mut said), Exit::Success);
+        assert_eq!(
+            String::from_utf8(said).unwrap(),
+            "edgerelay: /x: not permitted: because\n\
+             edgerelay: no control socket is configured: control.socket is \"\"\n"
+        );
+    }
+}
