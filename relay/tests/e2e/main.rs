@@ -14,6 +14,7 @@ mod lost;
 mod manifests;
 mod notify;
 mod observability;
+mod operator;
 mod outside_scalers;
 mod placing;
 mod publish_play;

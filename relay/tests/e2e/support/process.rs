@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -53,9 +53,19 @@ impl Output {
 impl Process {
     /// Starts `command` without standard input.
     pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_reading(command.stdin(Stdio::null()))
+    }
+
+    /// Starts `command` with what is typed for its standard input.
+    pub(crate) fn start_typing(command: &mut Command) -> (Self, ChildStdin) {
+        let mut process = Self::start_reading(command.stdin(Stdio::piped()));
+        let keys = process.child.stdin.take().expect("piped");
+        (process, keys)
+    }
+
+    fn start_reading(command: &mut Command) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -36,6 +36,7 @@ pub(crate) struct Settings {
     node: String,
     rtmp_keys: String,
     accounting: String,
+    control: String,
     apps: String,
     workers: String,
     workers_max: usize,
@@ -52,6 +53,7 @@ impl Settings {
             node: String::new(),
             rtmp_keys: String::new(),
             accounting: String::new(),
+            control: String::new(),
             apps: "[[app]]\nname = \"live\"\n".to_owned(),
             workers: String::new(),
             workers_max: 0,
@@ -75,6 +77,12 @@ impl Settings {
     /// Adds a line to `[accounting]`.
     pub(crate) fn accounting(mut self, line: &str) -> Self {
         writeln!(self.accounting, "{line}").expect("writing to a string");
+        self
+    }
+
+    /// Adds a line to `[control]`. Without any there is no control socket.
+    pub(crate) fn control(mut self, line: &str) -> Self {
+        writeln!(self.control, "{line}").expect("writing to a string");
         self
     }
 
@@ -138,9 +146,10 @@ impl Settings {
             "" => String::new(),
             lines => format!("{lines}max = {}\n", self.workers_max),
         };
+        let control = if self.control.is_empty() { "socket = \"\"\n" } else { &self.control };
         format!(
             "[node]\nname = \"test\"\nshards = 2\n{}\n[rtmp]\nlisten = [\"{}\"]\n{}\n\
-             [http]\nlisten = [\"{}\"]\n\n[accounting]\n{}\n[log]\nlevel = \"debug\"\nformat = \"human\"\n\n{}\n{}",
+             [http]\nlisten = [\"{}\"]\n\n[control]\n{control}\n[accounting]\n{}\n[log]\nlevel = \"debug\"\nformat = \"human\"\n\n{}\n{}",
             self.node, self.rtmp, self.rtmp_keys, self.http, self.accounting, self.apps, workers
         )
     }
