@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::process::Command;
+use std::process::{ChildStdin, Command};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -94,18 +94,38 @@ fn top_shows_one_screen_with_rates_of_the_kernels_counts() {
     assert_eq!(raw["clients"]["clients"].as_array().map(Vec::len), Some(2));
 }
 
-#[test]
-fn top_on_a_terminal_follows_keys_and_gives_the_terminal_back() {
-    let _machine = machine::shared();
-    let desk = Desk::new();
-    let _relay = desk.settings().start();
+/// `top` on a terminal of `script`'s, and what types there.
+fn top_on_a_terminal(desk: &Desk) -> (Process, ChildStdin) {
     let (program, socket) = (env!("CARGO_BIN_EXE_edgerelay"), desk.socket());
     let inner =
         format!("stty rows 30 columns 120; exec '{program}' top --socket '{}'", socket.display());
     let mut command = Command::new("script");
     command.args(["--quiet", "--return", "--flush", "--command", &inner, "/dev/null"]);
     command.env("TERM", "xterm-256color");
-    let (mut top, mut keys) = Process::start_typing(&mut command);
+    Process::start_typing(&mut command)
+}
+
+#[test]
+fn top_ends_when_its_terminal_is_gone() {
+    let _machine = machine::shared();
+    let desk = Desk::new();
+    let _relay = desk.settings().start();
+    let (top, _keys) = top_on_a_terminal(&desk);
+    eventually("a screen", LIMIT, || top.stdout().contains("CLIENTS 0").then_some(()));
+    let shown = fleet::descendants(top.id());
+    assert!(!shown.is_empty());
+    drop(top);
+    eventually("the end of top", LIMIT, || {
+        (!shown.iter().any(|it| fleet::runs(*it))).then_some(())
+    });
+}
+
+#[test]
+fn top_on_a_terminal_follows_keys_and_gives_the_terminal_back() {
+    let _machine = machine::shared();
+    let desk = Desk::new();
+    let _relay = desk.settings().start();
+    let (mut top, mut keys) = top_on_a_terminal(&desk);
     let shows = |part: &str, from: usize| {
         eventually(part, LIMIT, || {
             top.stdout().get(from..).is_some_and(|text| text.contains(part)).then_some(())

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 
 use super::super::asking::Trouble;
 use super::super::node::{NodeClient, block_on};
@@ -47,7 +49,10 @@ fn show(
         if std::mem::take(&mut is_stale) {
             terminal.draw(|frame| screen::draw(frame, model))?;
         }
-        if event::poll(LOOK_INTERVAL)? {
+        if !wait_for_input()? {
+            return Ok(());
+        }
+        while event::poll(Duration::ZERO)? {
             is_stale = true;
             if let Event::Key(pressed) = event::read()?
                 && let Some(key) = key(pressed)
@@ -69,6 +74,22 @@ fn show(
             is_stale = true;
         }
     }
+}
+
+/// Waits for the terminal to say something; false when it is gone. Crossterm is asked only then: it reads
+/// for ever where a terminal hung up.
+fn wait_for_input() -> io::Result<bool> {
+    let screen = io::stdout();
+    let mut watched = [PollFd::new(&screen, PollFlags::IN)];
+    let limit = Timespec::try_from(LOOK_INTERVAL).map_err(io::Error::other)?;
+    match rustix::event::poll(&mut watched, Some(&limit)) {
+        Ok(_) => {}
+        // A change of the terminal's size.
+        Err(Errno::INTR) => return Ok(true),
+        Err(error) => return Err(error.into()),
+    }
+    let [screen] = watched;
+    Ok(!screen.revents().intersects(PollFlags::HUP | PollFlags::ERR))
 }
 
 /// What a key is for, if anything.
