@@ -4,10 +4,12 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use edgerelay_ebpf_common::LAYOUT_VERSION;
 use serde_json::Value;
 
 use crate::support::eventually::eventually;
 use crate::support::ffmpeg::{Player, publish_looped};
+use crate::support::fleet::{fleet, wait_for_state};
 use crate::support::kernel::{Loader, PinPlace, pinned};
 use crate::support::machine;
 use crate::support::media::Clip;
@@ -235,6 +237,75 @@ fn accounting_picks_up_connections_from_before_and_survives_its_loader() {
     });
     let (received, _) = wait_for_closed(&relay, 2.0);
     assert!(received.abs_diff(way.bytes_in()) <= 2, "{received} of {}", way.bytes_in());
+}
+
+#[test]
+fn accounting_replaces_pins_of_another_layout() {
+    let _machine = machine::shared();
+    let Some(place) = PinPlace::new() else { return };
+    let settings = place.settings();
+    let mut old = Loader::start_with(&settings, &["--keep-pins"]);
+    old.stop();
+    place.pretend_layout(LAYOUT_VERSION + 1);
+    let relay = settings.clone().start();
+    let found = format!("the maps are of layout {}", LAYOUT_VERSION + 1);
+    eventually("the log to say why", LIMIT, || relay.log().contains(&found).then_some(()));
+    attached(&relay, 0.0);
+    let mut new = Loader::start(&settings);
+    assert!(new.log().contains("pins of another layout are replaced"), "{}", new.log());
+    attached(&relay, 1.0);
+    drop(TcpStream::connect(relay.address()).expect("connects"));
+    wait_for_closed(&relay, 1.0);
+    new.stop();
+    assert_eq!(pinned(&place.pins()), Vec::<String>::new());
+}
+
+#[test]
+fn accounting_sums_up_every_role() {
+    let _machine = machine::shared();
+    let Some(place) = PinPlace::new() else { return };
+    let far = Settings::new().app("[[app]]").app("name = \"copies\"").start();
+    let far_app = |app| format!("rtmp://{}/{app}", far.address());
+    let settings = fleet(&far_app("live"))
+        .accounting(&place.setting())
+        .push(&format!("{}/{{name}}", far_app("copies")));
+    let _loader = Loader::start(&settings);
+    let relay = settings.start();
+    attached(&relay, 1.0);
+    let way = Meter::new(relay.address());
+    let publisher = publish_looped(Clip::Plain.path(), &way.url("cam1"));
+    relay.wait_for_streams(1);
+    let mut player = Player::start(&relay.url("cam1"));
+    player.wait_for_frames(10, LIMIT);
+    wait_for_state(&relay, "cam1", "relaying", LIMIT);
+    let counted = |what, role| {
+        let role = format!("role=\"{role}\"");
+        move |relay: &Relay| relay.metric(&format!("edgerelay_kernel_{what}"), &[&role])
+    };
+    // Each moves media one way, and commands or acknowledgements the other.
+    for role in ["publish", "play", "push", "worker", "http"] {
+        for what in ["connections_opened_total", "received_bytes_total", "sent_bytes_total"] {
+            eventually(&format!("{what} of {role}"), LIMIT, || {
+                (counted(what, role)(&relay) > 0.0).then_some(())
+            });
+        }
+    }
+    for role in ["publish", "play", "push", "worker"] {
+        assert_eq!(counted("connections", role)(&relay), 1.0, "{role}");
+    }
+    assert_follows(
+        "publish, in",
+        || counted("received_bytes_total", "publish")(&relay) as u64,
+        || way.bytes_in(),
+    );
+    drop((publisher, player));
+    for role in ["publish", "play", "push", "worker"] {
+        eventually(&format!("the end of {role}"), LIMIT, || {
+            let closed = counted("connections_closed_total", role)(&relay);
+            let opened = counted("connections_opened_total", role)(&relay);
+            (closed == opened && counted("connections", role)(&relay) == 0.0).then_some(())
+        });
+    }
 }
 
 #[test]

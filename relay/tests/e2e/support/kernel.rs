@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use aya::maps::{Array, Map, MapData};
+use edgerelay_ebpf_common::{Heartbeat, maps};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -62,7 +64,20 @@ impl PinPlace {
 
     /// Settings for a relay whose connections are counted here.
     pub(crate) fn settings(&self) -> Settings {
-        Settings::new().accounting(&format!("pin_dir = \"{}\"", self.pins().display()))
+        Settings::new().accounting(&self.setting())
+    }
+
+    /// The setting that makes them so.
+    pub(crate) fn setting(&self) -> String {
+        format!("pin_dir = \"{}\"", self.pins().display())
+    }
+
+    /// Makes what is pinned look as if a loader of another version had left it there.
+    pub(crate) fn pretend_layout(&self, version: u32) {
+        let map = MapData::from_pin(self.pins().join(maps::HEARTBEAT)).expect("is pinned");
+        let mut map: Array<_, Heartbeat> = Map::Array(map).try_into().expect("as we know it");
+        let found = map.get(&0, 0).expect("a value");
+        map.set(0, Heartbeat { version, ..found }, 0).expect("ours");
     }
 
     /// Lets everybody pass through to the pins, which only the loader's group may read.
