@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(250);
 const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
 /// What the message bus, and then systemd, have for an answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
-/// How long a unit that was told to start may still be shown as stopped.
+/// How long a unit that was told to start may be shown as stopped, if it was not seen to start.
 const START_SHOWN_AFTER: Duration = Duration::from_secs(3);
 /// `SIGKILL`, as `KillUnit` takes it.
 const KILL: i32 = 9;
@@ -96,8 +96,8 @@ struct Units {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
-    /// It was told to start.
-    Starting { since: Instant },
+    /// It was told to start, and perhaps seen to.
+    Starting { since: Instant, seen: bool },
     /// The placement knows that it is ready.
     Ready,
 }
@@ -135,11 +135,19 @@ impl Units {
                     news.push(Input::WorkerReady { worker, room: None });
                     self.known.insert(worker, Known::Ready);
                 }
-                Known::Starting { since } => {
-                    let shown_late = state == "inactive" && now - since < START_SHOWN_AFTER;
-                    // What stops begins after that. The placement does not wait for it for ever.
-                    if matches!(state, "activating" | "deactivating") || shown_late {
-                        self.known.insert(worker, known);
+                Known::Starting { since, seen } => {
+                    // One that failed may be forgotten at once, and then is shown as stopped, too.
+                    let shown_late = !seen && now - since < START_SHOWN_AFTER;
+                    let starts = match state {
+                        "activating" => true,
+                        // What stops starts after that. The placement does not wait for ever.
+                        "deactivating" => !seen,
+                        "inactive" => shown_late,
+                        _ => false,
+                    };
+                    if starts {
+                        let seen = seen || state == "activating";
+                        self.known.insert(worker, Known::Starting { since, seen });
                     } else {
                         news.push(lost(Loss::StartFailed));
                     }
@@ -219,7 +227,8 @@ async fn carry_out(units: &mut Units, manager: &Proxy<'_>, order: Order) -> Opti
                 manager.call("StartUnit", &(name.as_str(), REPLACE)).await;
             match started {
                 Ok(_job) => {
-                    units.known.insert(worker, Known::Starting { since: Instant::now() });
+                    let known = Known::Starting { since: Instant::now(), seen: false };
+                    units.known.insert(worker, known);
                     None
                 }
                 Err(error) => {
@@ -262,7 +271,7 @@ mod tests {
     fn a_unit_that_was_started_is_ready_when_it_is_active() {
         let now = Instant::now();
         let mut units = units();
-        units.known.insert(ONE, Known::Starting { since: now });
+        units.known.insert(ONE, Known::Starting { since: now, seen: false });
         assert_eq!(units.on_list(now, [(NAME, "deactivating")]), [], "it stops before it starts");
         assert_eq!(units.on_list(now, [(NAME, "inactive")]), [], "the job has not run");
         assert_eq!(units.on_list(now, [(NAME, "activating")]), []);
@@ -277,9 +286,15 @@ mod tests {
     #[test]
     fn a_unit_that_fails_or_never_begins_is_a_failed_start() {
         let now = Instant::now();
-        for (state, at) in [("failed", now), ("inactive", now + START_SHOWN_AFTER)] {
+        let late = now + START_SHOWN_AFTER;
+        for (state, at, seen) in [
+            ("failed", now, false),
+            ("inactive", late, false),
+            ("inactive", now, true),
+            ("deactivating", now, true),
+        ] {
             let mut units = units();
-            units.known.insert(ONE, Known::Starting { since: now });
+            units.known.insert(ONE, Known::Starting { since: now, seen });
             let news = units.on_list(at, [(NAME, state)]);
             assert!(matches!(news[..], [Input::WorkerLost { loss: Loss::StartFailed, .. }]));
         }
