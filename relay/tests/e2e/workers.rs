@@ -194,6 +194,38 @@ fn workers_end_with_the_relay_however_that_ends() {
 }
 
 #[test]
+fn an_upstream_that_comes_back_gets_the_stream_from_the_same_worker() {
+    let _machine = machine::shared();
+    let nginx = Nginx::start();
+    let relay = fleet(&nginx.base()).start();
+    let _publisher = publish_looped(Clip::Plain.path(), &relay.url("cam"));
+    fleet::wait_for_state(&relay, "cam", "relaying", LIMIT);
+    let worker = fleet::workers(&relay)[0].pid;
+    let nginx = Nginx::start_on(nginx.crash());
+    eventually("the stream upstream again", LIMIT, || (nginx.accepted() == 1).then_some(()));
+    Player::start(&nginx.url("cam")).wait_for_frames(30, LIMIT);
+    assert_eq!(fleet::workers(&relay)[0].pid, worker);
+    fleet::no_stream_was_disturbed(&relay);
+}
+
+#[test]
+fn a_node_that_crashed_finds_the_workers_that_others_run() {
+    let _machine = machine::shared();
+    let nginx = Nginx::start();
+    let worker = foreign_worker(&nginx.base()).start();
+    for _ in 0..2 {
+        let relay = fleet_at(&[worker.address().to_string()]).start();
+        fleet::wait_for_ready(&relay, 1, LIMIT);
+        let publisher = publish_looped(Clip::Plain.path(), &relay.url("cam"));
+        fleet::wait_for_state(&relay, "cam", "relaying", LIMIT);
+        assert!(worker.has_publisher());
+        // Dropping it kills it.
+        drop((relay, publisher));
+        eventually("the end of its stream", LIMIT, || (!worker.has_publisher()).then_some(()));
+    }
+}
+
+#[test]
 fn workers_that_somebody_else_runs_are_found_behind_one_name_and_replaced_when_they_go() {
     let Some(namespaces) = mounts() else { return };
     let _machine = machine::shared();

@@ -48,12 +48,9 @@ pub(crate) fn fleet_of(backend: &str, listen: SocketAddr, base: &str) -> Setting
         .workers("scaling.poll = \"1s\"")
 }
 
-/// A worker that somebody else runs: a node of its own.
+/// A worker that somebody else runs: a node of its own, told by its environment to push to `base`.
 pub(crate) fn foreign_worker(base: &str) -> Settings {
-    Settings::new()
-        .node("role = \"worker\"")
-        .workers(&format!("pipeline.push_url = \"{base}\""))
-        .max_workers(1)
+    Settings::new().node("role = \"worker\"").environment("RTMP_PUSH_URL", base).max_workers(1)
 }
 
 /// A relay whose streams go to workers at `addresses`.
