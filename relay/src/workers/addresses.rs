@@ -35,6 +35,9 @@ pub(super) struct AddressBackend {
 #[derive(Debug, Default)]
 struct Known {
     by_number: BTreeMap<WorkerId, Place>,
+    /// The number that was given last. Numbers are given anew as late as can be: a worker that left its
+    /// name may carry streams for hours, and is known by its number all that time.
+    last: u16,
 }
 
 #[derive(Debug)]
@@ -55,10 +58,12 @@ impl Known {
         }
         let known: BTreeSet<_> = self.by_number.values().map(|place| place.address).collect();
         for address in found.difference(&known) {
-            let mut numbers = (1..=u16::MAX).map(WorkerId);
+            let after = self.last.saturating_add(1)..=u16::MAX;
+            let mut numbers = after.chain(1..=self.last).map(WorkerId);
             let Some(number) = numbers.find(|number| !self.by_number.contains_key(number)) else {
                 return;
             };
+            self.last = number.0;
             let place = Place { address: *address, up: false, failures: 0, listed: true };
             self.by_number.insert(number, place);
         }
@@ -200,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_listed_no_more_is_drained_and_its_number_given_anew_when_it_is_gone() {
+    fn an_address_that_is_listed_no_more_is_drained_and_its_number_is_nobody_elses_for_long() {
         let mut known = Known::default();
         known.on_addresses(&addresses(&[1]));
         known.on_answer(ONE, true);
@@ -210,7 +215,11 @@ mod tests {
         known.on_answer(ONE, false);
         assert!(known.on_answer(ONE, false).is_some());
         known.on_addresses(&addresses(&[2, 3]));
-        assert_eq!(known.by_number[&ONE].address.port(), 3);
+        assert_eq!(known.by_number[&WorkerId(3)].address.port(), 3);
+        assert!(!known.by_number.contains_key(&ONE), "what it carries may go on");
+        known.last = u16::MAX;
+        known.on_addresses(&addresses(&[2, 3, 4]));
+        assert_eq!(known.by_number[&ONE].address.port(), 4, "there are no more");
     }
 
     #[test]
