@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::json;
 
 use self::asking::{AskArguments, Asking, Question};
@@ -26,6 +26,8 @@ use crate::config::{
 };
 use crate::supervisor::{self, ReadyTold};
 use crate::workers;
+
+mod manual;
 
 /// How a command ended, as `sysexits.h` numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +101,17 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print what a shell needs to complete this command's arguments.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages of all commands into a folder.
+    #[command(hide = true)]
+    Man {
+        /// A folder that is there.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -203,6 +216,17 @@ fn handle_arguments(
         }
     };
     match arguments.command {
+        Command::Completions { shell } => {
+            manual::write_completions(Arguments::command(), shell, out);
+            Request::Exit(Exit::Success)
+        }
+        Command::Man { folder } => match manual::write_pages(Arguments::command(), &folder) {
+            Ok(()) => Request::Exit(Exit::Success),
+            Err(error) => {
+                let _ = writeln!(err, "edgerelay: {}: {error}", folder.display());
+                Request::Exit(Exit::Unavailable)
+            }
+        },
         Command::Run(config) => match load_config(config, environment, err) {
             Ok(loaded) => Request::Run(Box::new(loaded.config)),
             Err(errors) => refuse(&errors, err),

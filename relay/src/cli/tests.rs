@@ -134,3 +134,42 @@ fn run_with_a_wrong_configuration_exits_78_without_running() {
     assert_eq!(answer.exit(), Some(78));
     assert!(answer.err.starts_with("--log-level:1:1: log.level: is \"loud\"; "), "{}", answer.err);
 }
+
+#[test]
+fn every_command_that_help_shows_has_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = ask(&["man", folder.path().to_str().unwrap()], &[]);
+    assert_eq!((answer.exit(), answer.err.as_str()), (Some(0), ""));
+    let mut pages: Vec<String> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    pages.sort();
+    for command in Arguments::command().get_subcommands() {
+        let page = format!("edgerelay-{}.1", command.get_name());
+        assert_eq!(pages.contains(&page), !command.is_hide_set(), "{page} in {pages:?}");
+    }
+    assert!(pages.contains(&"edgerelay-config-dump.1".to_owned()), "{pages:?}");
+    let main = fs::read_to_string(folder.path().join("edgerelay.1")).unwrap();
+    for section in ["NAME", "SYNOPSIS", "\"EXIT STATUS\"", "FILES", "\"SEE ALSO\""] {
+        assert!(main.contains(&format!(".SH {section}\n")), "{section} is not in {main}");
+    }
+}
+
+#[test]
+fn pages_that_cannot_be_written_are_told() {
+    let answer = ask(&["man", "/nonexistent/folder"], &[]);
+    assert_eq!(answer.exit(), Some(69));
+    assert!(answer.err.starts_with("edgerelay: /nonexistent/folder: "), "{}", answer.err);
+}
+
+#[test]
+fn completions_know_the_commands_and_their_flags() {
+    for shell in ["bash", "zsh", "fish"] {
+        let answer = ask(&["completions", shell], &[]);
+        assert_eq!(answer.exit(), Some(0), "{}", answer.err);
+        for word in ["accounting", "keep-pins", "log-level"] {
+            assert!(answer.out.contains(word), "{word} in the completions of {shell}");
+        }
+    }
+}
