@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{setup, step, workspace};
+use crate::{remap, setup, step, workspace};
 
 const TARGET: &str = "bpfel-unknown-none";
 
@@ -138,11 +138,12 @@ fn linker() -> Result<PathBuf> {
 fn build(route: Route, linker: &Path) -> Result<PathBuf> {
     let package = workspace::root().join("relay-ebpf");
     let target = workspace::target().join("ebpf");
-    let flags = [
+    let mut flags = vec![
         format!("-Clinker={}", linker.display()),
         "-Cdebuginfo=2".to_owned(),
         "-Clink-arg=--btf".to_owned(),
     ];
+    flags.extend(remap::rust_flags(&target));
     let mut cargo = match route {
         Route::Debian => step::cargo(),
         Route::Nightly => {

@@ -7,6 +7,8 @@ mod deny;
 mod ebpf;
 mod leaks;
 mod manifests;
+mod pinned;
+mod remap;
 mod run;
 mod setup;
 mod step;

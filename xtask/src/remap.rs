@@ -1,0 +1,62 @@
+//! What compilers are told to write down instead of this machine's folders, so that what they make is
+//! the same bytes wherever the checkout is.
+
+use std::path::{Path, PathBuf};
+
+use crate::workspace;
+
+/// The checkout, as binaries name it.
+const SOURCES: &str = "/usr/src/edgerelay";
+
+/// Cargo's folder, with the sources of dependencies.
+const DEPENDENCIES: &str = "/usr/src/cargo";
+
+/// Where a build writes what it generates.
+const GENERATED: &str = "/usr/src/generated";
+
+/// Pairs of a folder here and its name in binaries, the more specific ones last, as compilers want it.
+fn names(target: &Path) -> Vec<(PathBuf, &'static str)> {
+    let mut names = vec![
+        (workspace::root().to_owned(), SOURCES),
+        (cargo_home(), DEPENDENCIES),
+        (target.to_owned(), GENERATED),
+    ];
+    names.sort_by_key(|(folder, _)| folder.as_os_str().len());
+    names
+}
+
+/// Flags for rustc, for a build into `target`.
+pub(crate) fn rust_flags(target: &Path) -> Vec<String> {
+    let flag = |(folder, name): (PathBuf, &str)| {
+        format!("--remap-path-prefix={}={name}", folder.display())
+    };
+    names(target).into_iter().map(flag).collect()
+}
+
+/// Flags for the C compiler.
+pub(crate) fn c_flags(target: &Path) -> String {
+    let flag =
+        |(folder, name): (PathBuf, &str)| format!("-ffile-prefix-map={}={name}", folder.display());
+    names(target).into_iter().map(flag).collect::<Vec<_>>().join(" ")
+}
+
+fn cargo_home() -> PathBuf {
+    match std::env::var_os("CARGO_HOME") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cargo"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_within_another_comes_after_it() {
+        let within = workspace::root().join("target/deb");
+        let flags = rust_flags(&within);
+        let place = |name: &str| flags.iter().position(|flag| flag.ends_with(name));
+        assert!(place(SOURCES) < place(GENERATED), "{flags:?}");
+        assert_eq!(flags.len(), 3);
+    }
+}
