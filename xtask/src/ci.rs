@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{deny, ebpf, leaks, setup, step, test, tidy, units};
+use crate::{deb, deny, ebpf, leaks, setup, step, test, tidy, units};
 
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("setup", setup::packages),
     ("fmt", fmt),
     ("tidy", tidy::tidy),
@@ -17,6 +17,7 @@ const PARTS: [Part; 10] = [
     ("ebpf", ebpf::unless_forbidden),
     ("clippy", clippy),
     ("test", || test::test(None)),
+    ("deb", deb::check),
     ("leak-check", leaks::check),
     ("doc", doc),
     ("deny", deny::check),

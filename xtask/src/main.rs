@@ -3,6 +3,7 @@
 
 mod bench;
 mod ci;
+mod deb;
 mod deny;
 mod ebpf;
 mod leaks;
@@ -57,6 +58,8 @@ enum Command {
     Bench(bench::BenchArguments),
     /// Have systemd and polkit read what `systemd/` holds, and measure how exposed the services are
     Units,
+    /// Make the Debian package, with its bill of materials and checksums
+    Deb(deb::DebArguments),
     /// Run the tests of the fenced unsafe code under valgrind
     LeakCheck,
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Test { only } => test::test(only.as_deref()),
         Command::Bench(arguments) => bench::bench(&arguments),
         Command::Ci => ci::ci(),
+        Command::Deb(arguments) => deb::deb(&arguments),
         Command::Ebpf => ebpf::ebpf(),
         Command::Tidy => step::timed("tidy", tidy::tidy),
         Command::Units => step::timed("units", units::check),

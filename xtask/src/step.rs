@@ -38,6 +38,19 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     })
 }
 
+/// What `command` prints, without the end of the last line; an exit code other than zero is an error.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let line = command_line(command);
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("start `{line}`"))?;
+    if !output.status.success() {
+        bail!("`{line}` ended with {}", output.status);
+    }
+    let text =
+        String::from_utf8(output.stdout).with_context(|| format!("the output of `{line}`"))?;
+    Ok(text.trim_end_matches('\n').to_owned())
+}
+
 /// Whether `command` runs and ends with zero; its output is dropped.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -75,6 +88,12 @@ mod tests {
         let mut command = Command::new("/usr/bin/apt-get");
         command.args(["install", "-y", "a b"]);
         assert_eq!(command_line(&command), "apt-get install -y 'a b'");
+    }
+
+    #[test]
+    fn output_is_without_the_end_of_its_last_line() {
+        assert_eq!(output(Command::new("echo").arg("a")).expect("echo works"), "a");
+        assert!(output(&mut Command::new("false")).is_err());
     }
 
     #[test]

@@ -32,9 +32,11 @@ pub(crate) struct TextFile {
 
 /// Every file below the root whose name ends in one of `extensions`, in order of path.
 pub(crate) fn files(extensions: &[&str]) -> Result<Vec<TextFile>> {
-    let mut paths = Vec::new();
-    collect(root(), extensions, &mut paths)?;
-    paths.sort();
+    let mut paths = every_file()?;
+    paths.retain(|path| {
+        let extension = path.extension();
+        extension.is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted))
+    });
     paths
         .into_iter()
         .map(|path| {
@@ -46,7 +48,15 @@ pub(crate) fn files(extensions: &[&str]) -> Result<Vec<TextFile>> {
         .collect()
 }
 
-fn collect(folder: &Path, extensions: &[&str], paths: &mut Vec<PathBuf>) -> Result<()> {
+/// Every file below the root that is ours, in order of path.
+pub(crate) fn every_file() -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    collect(root(), &mut paths)?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     let entries = fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))?;
     for entry in entries {
         let entry = entry?;
@@ -54,12 +64,9 @@ fn collect(folder: &Path, extensions: &[&str], paths: &mut Vec<PathBuf>) -> Resu
         let kind = entry.file_type()?;
         if kind.is_dir() {
             if !SKIPPED_FOLDERS.iter().any(|skipped| entry.file_name() == *skipped) {
-                collect(&path, extensions, paths)?;
+                collect(&path, paths)?;
             }
-        } else if kind.is_file()
-            && let Some(extension) = path.extension()
-            && extensions.iter().any(|wanted| extension == *wanted)
-        {
+        } else if kind.is_file() && entry.file_name() != ".git" {
             paths.push(path);
         }
     }
