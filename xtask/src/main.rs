@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask <command>`. Each prints what it runs and how long that
 //! took. No product logic lives here.
 
+mod appliance;
 mod bench;
 mod ci;
 mod deb;
@@ -60,6 +61,8 @@ enum Command {
     Units,
     /// Make the Debian package, with its bill of materials and checksums
     Deb(deb::DebArguments),
+    /// Install the package on a Debian with systemd, as a user would, and look at what it does
+    ApplianceTest(appliance::ApplianceArguments),
     /// Run the tests of the fenced unsafe code under valgrind
     LeakCheck,
 }
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::everything(),
         Command::Run { arguments } => run::run(&arguments),
         Command::Test { only } => test::test(only.as_deref()),
+        Command::ApplianceTest(arguments) => appliance::test(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
         Command::Ci => ci::ci(),
         Command::Deb(arguments) => deb::deb(&arguments),

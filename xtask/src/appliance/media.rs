@@ -1,0 +1,132 @@
+//! Encoders and players: ffmpeg, from outside through the cable or from inside over the loopback.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::machine::Machine;
+use super::network::MACHINE;
+use super::{eventually, quietly, seen};
+
+/// Frames that a player takes: two seconds.
+const FRAMES: usize = 60;
+
+/// How long anything of a stream may take to come about.
+pub(super) const SOON: Duration = Duration::from_secs(20);
+
+/// Where a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At the other end of the cable.
+    Outside,
+    /// On the machine.
+    Inside,
+}
+
+/// A short piece of video and sound, which publishers repeat.
+pub(super) struct Media {
+    file: PathBuf,
+}
+
+/// Somebody who publishes until this value goes.
+pub(super) struct Publisher {
+    child: Child,
+}
+
+impl Media {
+    /// Encodes it.
+    pub(super) fn make() -> Result<Self> {
+        let file = super::folder().join("sample.flv");
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-nostdin", "-loglevel", "error", "-y"]);
+        ffmpeg.args(["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30:duration=4"]);
+        ffmpeg.args(["-f", "lavfi", "-i", "sine=frequency=440:duration=4"]);
+        ffmpeg.args(["-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-c:a", "aac"]);
+        quietly(ffmpeg.arg(&file))?;
+        ensure!(fs::metadata(&file).context("the sample")?.len() > 0, "the sample is empty");
+        Ok(Self { file })
+    }
+
+    /// Publishes under `name`.
+    pub(super) fn publish(&self, machine: &Machine, from: Place, name: &str) -> Result<Publisher> {
+        let mut ffmpeg = ffmpeg(machine, from);
+        ffmpeg.args(["-re", "-stream_loop", "-1", "-i"]).arg(&self.file);
+        ffmpeg.args(["-c", "copy", "-f", "flv", &url(from, name)]);
+        let child = ffmpeg.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
+        Ok(Publisher { child: child.context("start ffmpeg")? })
+    }
+
+    /// Publishes and plays in every direction.
+    pub(super) fn passes_through(&self, machine: &Machine) -> Result<()> {
+        for from in [Place::Outside, Place::Inside] {
+            let mut publisher = self.publish(machine, from, "stream")?;
+            for to in [Place::Outside, Place::Inside] {
+                plays(machine, to, "stream")?;
+                seen(format_args!("published {from:?}, played {to:?}: {FRAMES} frames"));
+            }
+            publisher.lives()?;
+        }
+        Ok(())
+    }
+}
+
+impl Publisher {
+    /// Fails if it has ended.
+    pub(super) fn lives(&mut self) -> Result<()> {
+        let status = self.child.try_wait().context("look at the publisher")?;
+        ensure!(status.is_none(), "the publisher ended with {status:?}");
+        Ok(())
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        // No harm once it has ended.
+        let _gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// Plays the stream `name`, until enough frames have come.
+pub(super) fn plays(machine: &Machine, at: Place, name: &str) -> Result<()> {
+    plays_from(machine, at, &url(at, name))
+}
+
+/// As [`plays`], from any server.
+pub(super) fn plays_from(machine: &Machine, at: Place, url: &str) -> Result<()> {
+    let mut player = ffmpeg(machine, at);
+    player.args(["-rw_timeout", "20000000", "-i", url, "-map", "0:v", "-c", "copy"]);
+    player.args(["-frames:v", &FRAMES.to_string(), "-f", "framemd5", "-"]);
+    let frames = quietly(&mut player)?;
+    let count = frames.lines().filter(|line| !line.starts_with('#')).count();
+    ensure!(count >= FRAMES, "{url}: {count} frames instead of {FRAMES}");
+    Ok(())
+}
+
+/// Waits until the relay takes a stream again.
+pub(super) fn is_served_again(machine: &Machine, media: &Media) -> Result<()> {
+    eventually("a stream passes through", SOON, || {
+        let _publisher = media.publish(machine, Place::Outside, "again")?;
+        plays(machine, Place::Outside, "again")
+    })
+}
+
+fn ffmpeg(machine: &Machine, at: Place) -> Command {
+    let mut command = match at {
+        Place::Outside => machine.network.outside("ffmpeg"),
+        Place::Inside => machine.network.inside("ffmpeg"),
+    };
+    command.args(["-nostdin", "-loglevel", "error"]);
+    command
+}
+
+fn url(from: Place, name: &str) -> String {
+    let host = match from {
+        Place::Outside => MACHINE,
+        Place::Inside => "127.0.0.1",
+    };
+    format!("rtmp://{host}/live/{name}")
+}

@@ -1,0 +1,164 @@
+//! `cargo xtask appliance-test`: installs the package on a real Debian with a real systemd, as a user
+//! would, and looks at what it does there until nothing of it is left.
+//!
+//! The order of the acceptance; what each part does and looks at stands in the modules below.
+
+mod changes;
+mod image;
+mod installing;
+mod leaving;
+mod machine;
+mod media;
+mod network;
+mod running;
+mod upgrading;
+mod working;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+
+use crate::deb::{self, Kind};
+use crate::{setup, step, workspace};
+
+use machine::Machine;
+use media::Media;
+
+/// Debian packages for it, and why.
+const PACKAGES: [(&str, &str); 7] = [
+    ("debootstrap", "makes the Debian"),
+    ("systemd-container", "boots it"),
+    ("iproute2", "makes its network"),
+    ("curl", "asks the relay"),
+    ("ffmpeg", "publishes and plays"),
+    ("util-linux", "nsenter, setpriv"),
+    ("dpkg-dev", "makes a second version of the package"),
+];
+
+/// Time between two looks at something that is awaited.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What `cargo xtask appliance-test` is told.
+#[derive(Args)]
+pub(crate) struct ApplianceArguments {
+    /// Install the package to ship, rather than one with the binary that tests use
+    #[arg(long)]
+    release: bool,
+    /// Install this package
+    #[arg(long, value_name = "FILE", conflicts_with = "release")]
+    package: Option<PathBuf>,
+}
+
+/// Why nothing could be tested: this machine boots no other.
+#[derive(Debug)]
+struct CannotBoot(String);
+
+impl fmt::Display for CannotBoot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "no Debian can be booted here: {}", self.0)
+    }
+}
+
+impl std::error::Error for CannotBoot {}
+
+/// `cargo xtask appliance-test`.
+pub(crate) fn test(arguments: &ApplianceArguments) -> Result<()> {
+    step::timed("appliance-test", || {
+        let package = match &arguments.package {
+            Some(package) => package.clone(),
+            None if arguments.release => deb::package(Kind::Release, 1)?,
+            None => deb::package(Kind::Trial, 1)?,
+        };
+        accept(&package)
+    })
+}
+
+fn accept(package: &std::path::Path) -> Result<()> {
+    setup::install(&PACKAGES)?;
+    if step::output(Command::new("id").arg("-u"))? != "0" {
+        return Err(CannotBoot("that takes root".to_owned()).into());
+    }
+    let image = image::debian()?;
+    let machine = Machine::boot(&image, package)?;
+    let outcome = walk_through(&machine);
+    if outcome.is_err() {
+        machine.tell_what_happened();
+    }
+    outcome
+}
+
+fn walk_through(machine: &Machine) -> Result<()> {
+    let media = Media::make()?;
+    let before = machine.changes()?;
+    part("install", || installing::install(machine))?;
+    part("publish", || media.passes_through(machine))?;
+    part("reload", || running::reload(machine, &media))?;
+    part("recover", || running::recover(machine, &media))?;
+    part("workers", || working::from_zero_and_back(machine, &media))?;
+    part("upgrade", || upgrading::upgrade(machine, &media))?;
+    part("purge", || leaving::leave(machine, &before))?;
+    println!("appliance: all is as it should be");
+    Ok(())
+}
+
+fn part(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    step::timed(&format!("appliance: {name}"), work)
+}
+
+/// Says what has been seen.
+fn seen(what: impl fmt::Display) {
+    println!("  ok: {what}");
+}
+
+/// Looks until `look` is content, for at most `limit`; says so, or fails with what it saw last.
+fn eventually(what: &str, limit: Duration, mut look: impl FnMut() -> Result<()>) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        match look() {
+            Ok(()) => {
+                println!("  ok: {what}, after {}", step::seconds(started.elapsed()));
+                return Ok(());
+            }
+            Err(error) if started.elapsed() > limit => {
+                return Err(error).with_context(|| format!("{what}: not within {limit:?}"));
+            }
+            // Between two looks at the event.
+            Err(_) => std::thread::sleep(LOOK),
+        }
+    }
+}
+
+/// What is kept between runs, and what one run makes.
+fn folder() -> PathBuf {
+    workspace::target().join("appliance")
+}
+
+/// Runs `command` for its effect, quietly; what it says is the error.
+fn quietly(command: &mut Command) -> Result<String> {
+    let line = step::command_line(command);
+    let output = command.stdin(std::process::Stdio::null()).output();
+    let output = output.with_context(|| format!("start `{line}`"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    if !output.status.success() {
+        bail!("`{line}`: {}\n{}\n{}", output.status, text(&output.stdout), text(&output.stderr));
+    }
+    Ok(text(&output.stdout))
+}
+
+/// Fails, with what there is, unless there is nothing.
+fn nothing(what: &str, found: &str) -> Result<()> {
+    ensure!(found.is_empty(), "there are {what}:\n{found}");
+    seen(format_args!("no {what}"));
+    Ok(())
+}
+
+/// Fails, with both, unless `found` is `expected`.
+fn same(what: &str, found: &str, expected: &str) -> Result<()> {
+    ensure!(found == expected, "{what} is {found:?} and should be {expected:?}");
+    seen(format_args!("{what} is {found}"));
+    Ok(())
+}

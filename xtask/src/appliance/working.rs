@@ -1,0 +1,98 @@
+//! Workers as units: none, as many as there are streams, none again.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::installing::serves;
+use super::machine::Machine;
+use super::media::{Media, Place, plays_from};
+use super::network::ELSEWHERE;
+use super::{eventually, seen};
+
+/// Streams, and so workers: each carries one.
+const STREAMS: usize = 3;
+
+/// How long workers may take to come or go.
+const SCALED_MAX: Duration = Duration::from_secs(60);
+
+/// What the relay says where it was built without this.
+const NOT_THERE: &str = "this backend of workers is not there yet";
+
+const WORKERS: &str = "/etc/edgerelay/conf.d/workers.toml";
+
+/// Streams come, and workers with them, and push on to a server outside; streams go, and so do they.
+pub(super) fn from_zero_and_back(machine: &Machine, media: &Media) -> Result<()> {
+    let settings = format!(
+        "[workers]\nbackend = \"systemd\"\nmax = {STREAMS}\n\
+         [workers.scaling]\npoll = \"500ms\"\ncooldown = \"2s\"\nstreams_threshold = 1\n\
+         [workers.capacity]\nstreams = 1\n\
+         [workers.pipeline]\npush_url = \"rtmp://{ELSEWHERE}/live\"\n"
+    );
+    machine
+        .shell(&format!("cat > {WORKERS} <<'END'\n{settings}END\nsystemctl restart edgerelay"))?;
+    serves(machine)?;
+    let log = machine.shell("journalctl --no-pager -u edgerelay --since -1min")?;
+    if log.contains(NOT_THERE) {
+        println!("SKIPPED: workers as units, because the relay says: {NOT_THERE}");
+    } else {
+        scale(machine, media)?;
+    }
+    machine.shell(&format!("rm {WORKERS}; systemctl restart edgerelay"))?;
+    serves(machine)
+}
+
+fn scale(machine: &Machine, media: &Media) -> Result<()> {
+    let _upstream = Upstream::start(machine)?;
+    ensure!(active(machine)? == 0, "there are workers before there are streams");
+    let names: Vec<String> = (0..STREAMS).map(|number| format!("worked-{number}")).collect();
+    let mut publishers = Vec::new();
+    for name in &names {
+        publishers.push(media.publish(machine, Place::Outside, name)?);
+    }
+    eventually(&format!("{STREAMS} units edgerelay-worker@ are active"), SCALED_MAX, || {
+        let count = active(machine)?;
+        ensure!(count == STREAMS, "{count} are active");
+        Ok(())
+    })?;
+    for name in &names {
+        plays_from(machine, Place::Outside, &format!("rtmp://{ELSEWHERE}/live/{name}"))?;
+        seen(format_args!("{name} has gone through its worker to the server outside"));
+    }
+    println!("{}", machine.shell("systemctl --no-pager --no-legend list-units 'edgerelay*'")?);
+    publishers.clear();
+    eventually("no worker is left", SCALED_MAX, || {
+        let count = active(machine)?;
+        ensure!(count == 0, "{count} are active");
+        Ok(())
+    })
+}
+
+fn active(machine: &Machine) -> Result<usize> {
+    let list = "systemctl list-units --no-legend --state=active 'edgerelay-worker@*.service'";
+    Ok(machine.shell(list)?.lines().count())
+}
+
+/// Another relay, at the other end of the cable.
+struct Upstream(Child);
+
+impl Upstream {
+    fn start(machine: &Machine) -> Result<Self> {
+        // The installed one: it runs on this machine, too.
+        let program = machine.root().join("usr/bin/edgerelay");
+        let mut command: Command = machine.network.outside("env");
+        command.arg(program).args(["run", "--set", "http.listen=[]"]);
+        command.args(["--set", "accounting.enabled=false"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self(command.spawn().context("start the server outside")?))
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        // No harm once it has ended.
+        let _gone = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
