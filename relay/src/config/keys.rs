@@ -18,7 +18,12 @@ use super::worker_keys::visit_workers;
 /// Meets every key of a configuration, in the order of the file.
 pub(super) trait Visitor {
     /// A key with one value.
-    fn setting<T, C: Codec<T>>(&mut self, key: &'static str, field: &mut T, codec: &C);
+    fn setting<T: Clone + 'static, C: Codec<T>>(
+        &mut self,
+        key: &'static str,
+        field: &mut T,
+        codec: &C,
+    );
 
     /// A table.
     fn table<T>(&mut self, key: &'static str, field: &mut T, visit: fn(&mut T, &mut Self));

@@ -72,6 +72,11 @@ pub struct Loaded {
 ///
 /// All that is wrong with it.
 pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
+    assemble(options).map(|(loaded, _)| loaded)
+}
+
+/// As [`load`], and where everything was written.
+pub(super) fn assemble(options: &LoadOptions) -> Result<(Loaded, Positions), ConfigErrors> {
     let mut layers = Layers::default();
     if let Some(file) = &options.file {
         layers.add_files(file);
@@ -96,7 +101,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, ConfigErrors> {
         check(&config, &node, &positions, &mut errors);
     }
     if errors.errors.is_empty() {
-        Ok(Loaded { config, files, warnings })
+        Ok((Loaded { config, files, warnings }, positions))
     } else {
         errors.sort(&sources);
         Err(errors)

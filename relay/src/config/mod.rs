@@ -4,9 +4,11 @@
 //! socket, no thread. All of it is checked before a port is bound, and every fault is reported at
 //! once, each with its file, line and column.
 
+mod change;
 mod check;
 mod codec;
 mod command;
+mod effect;
 mod fault;
 mod host;
 mod keys;
@@ -17,6 +19,7 @@ mod nearest;
 mod reader;
 mod settings;
 mod socket;
+mod source;
 mod unit;
 mod url;
 mod value;
@@ -27,7 +30,9 @@ mod worker_node;
 mod workers;
 mod writer;
 
+pub use change::Change;
 pub use command::{CommandValues, expand_argument};
+pub use effect::Effect;
 pub use fault::{ConfigError, ConfigErrors, Origin};
 pub use host::{host_name, local_addresses};
 pub use load::{LoadOptions, Loaded, Override, load};
@@ -36,6 +41,7 @@ pub use settings::{
     OnDuplicatePublish, PushConfig, Role, RtmpConfig, ZeroCopySetting,
 };
 pub use socket::{ControlConfig, SocketSetting, Surroundings};
+pub use source::{ConfigSource, Reload};
 pub use url::{expand_url, redact_url};
 pub use worker_node::WORKER_APP;
 pub use workers::{

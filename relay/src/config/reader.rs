@@ -63,7 +63,12 @@ struct Reader<'a> {
 }
 
 impl Visitor for Reader<'_> {
-    fn setting<T, C: Codec<T>>(&mut self, key: &'static str, field: &mut T, codec: &C) {
+    fn setting<T: Clone + 'static, C: Codec<T>>(
+        &mut self,
+        key: &'static str,
+        field: &mut T,
+        codec: &C,
+    ) {
         let Some((path, value)) = self.find(key) else { return };
         if let Shape::List(items) = &value.shape {
             for (index, item) in items.iter().enumerate() {

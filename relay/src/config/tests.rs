@@ -1,5 +1,6 @@
 //! Whole configurations, right and wrong.
 
+mod changes;
 mod documents;
 mod layers;
 mod loops;

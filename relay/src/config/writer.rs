@@ -20,23 +20,30 @@ impl Config {
     /// The configuration as TOML, with every key.
     #[must_use]
     pub fn to_toml(&self, secrets: Secrets) -> String {
-        let mut config = self.clone();
-        if secrets == Secrets::Redacted {
-            for app in &mut config.apps {
-                let pushes = app.push.iter_mut().map(|push| &mut push.url);
-                for url in pushes.chain(&mut app.origin) {
-                    *url = redact_url(url);
-                }
-            }
-            let pipeline = &mut config.workers.pipeline;
-            pipeline.push_url = redact_url(&pipeline.push_url);
-            for argument in pipeline.command.iter_mut().filter(|one| one.contains("://")) {
-                *argument = redact_url(argument);
-            }
-        }
+        let mut config = match secrets {
+            Secrets::Redacted => self.redacted(),
+            Secrets::Shown => self.clone(),
+        };
         let mut writer = Writer { text: String::new(), path: Vec::new() };
         visit_config(&mut config, &mut writer);
         writer.text
+    }
+
+    /// The configuration without what may be secret.
+    pub(super) fn redacted(&self) -> Self {
+        let mut config = self.clone();
+        for app in &mut config.apps {
+            let pushes = app.push.iter_mut().map(|push| &mut push.url);
+            for url in pushes.chain(&mut app.origin) {
+                *url = redact_url(url);
+            }
+        }
+        let pipeline = &mut config.workers.pipeline;
+        pipeline.push_url = redact_url(&pipeline.push_url);
+        for argument in pipeline.command.iter_mut().filter(|one| one.contains("://")) {
+            *argument = redact_url(argument);
+        }
+        config
     }
 }
 
@@ -54,7 +61,12 @@ impl Writer {
 }
 
 impl Visitor for Writer {
-    fn setting<T, C: Codec<T>>(&mut self, key: &'static str, field: &mut T, codec: &C) {
+    fn setting<T: Clone + 'static, C: Codec<T>>(
+        &mut self,
+        key: &'static str,
+        field: &mut T,
+        codec: &C,
+    ) {
         let _ = writeln!(self.text, "{key} = {}", codec.write(field));
     }
 

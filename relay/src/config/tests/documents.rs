@@ -6,18 +6,18 @@ use super::super::codec::Codec;
 use super::super::keys::{Visitor, visit_config};
 use super::*;
 
-const BOOK: &str = include_str!("../../../../docs/configuration.md");
+pub(super) const BOOK: &str = include_str!("../../../../docs/configuration.md");
 const PACKAGED: &str = include_str!("../../../../packaging/edgerelay.toml");
 
 /// Collects each key with its default and what it accepts.
 #[derive(Default)]
-struct Catalogue {
+pub(super) struct Catalogue {
     path: Vec<&'static str>,
-    keys: BTreeMap<String, (String, String)>,
+    pub(super) keys: BTreeMap<String, (String, String)>,
 }
 
 impl Catalogue {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut catalogue = Self::default();
         visit_config(&mut Config::default(), &mut catalogue);
         catalogue
@@ -25,7 +25,12 @@ impl Catalogue {
 }
 
 impl Visitor for Catalogue {
-    fn setting<T, C: Codec<T>>(&mut self, key: &'static str, field: &mut T, codec: &C) {
+    fn setting<T: Clone + 'static, C: Codec<T>>(
+        &mut self,
+        key: &'static str,
+        field: &mut T,
+        codec: &C,
+    ) {
         self.path.push(key);
         let facts = (codec.write(field).to_string(), codec.expected());
         self.keys.insert(self.path.join("."), facts);
