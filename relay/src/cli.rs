@@ -22,7 +22,8 @@ use self::asking::{AskArguments, Asking, Question};
 use self::top::TopArguments;
 use crate::accounting::{self, PinsAtExit};
 use crate::config::{
-    Config, ConfigErrors, LoadOptions, Loaded, Override, Secrets, host_name, load, local_addresses,
+    Config, ConfigErrors, ConfigSource, LoadOptions, Loaded, Override, Secrets, host_name, load,
+    local_addresses,
 };
 use crate::supervisor::{self, ReadyTold};
 use crate::workers;
@@ -150,12 +151,12 @@ fn parse_override(text: &str) -> Result<Override, String> {
 enum Request {
     /// Nothing: exit.
     Exit(Exit),
-    /// Run the node.
-    Run(Box<Config>),
+    /// Run the node, and where its configuration can be read again.
+    Run(Box<Config>, Box<ConfigSource>),
     /// Count connections in the kernel.
     Account(Box<Config>, PinsAtExit),
-    /// Run the node as the worker of another, which may be its parent.
-    Work(Box<Config>, Option<u32>),
+    /// Run the node as the worker of its parent.
+    Work(Box<Config>, u32),
     /// Ask the running node.
     Ask(Asking),
     /// Watch over a command, or become it.
@@ -176,10 +177,10 @@ pub fn main() -> ExitCode {
     match request {
         Request::Exit(exit) => ExitCode::from(exit as u8),
         Request::Account(config, at_exit) => accounting::run(&config, at_exit),
-        Request::Run(config) => supervisor::run(*config, ReadyTold::Nobody),
-        Request::Work(config, None) => supervisor::run(*config, ReadyTold::Nobody),
-        Request::Work(config, Some(parent)) => match workers::die_with(parent) {
-            Ok(()) => supervisor::run(*config, ReadyTold::Parent),
+        Request::Run(config, source) => supervisor::run(*config, Some(*source), ReadyTold::Nobody),
+        Request::Work(config, parent) => match workers::die_with(parent) {
+            // What its parent handed over can be read once.
+            Ok(()) => supervisor::run(*config, None, ReadyTold::Parent),
             Err(error) => {
                 eprintln!("edgerelay: {error}");
                 ExitCode::from(Exit::Unavailable as u8)
@@ -227,10 +228,16 @@ fn handle_arguments(
                 Request::Exit(Exit::Unavailable)
             }
         },
-        Command::Run(config) => match load_config(config, environment, err) {
-            Ok(loaded) => Request::Run(Box::new(loaded.config)),
-            Err(errors) => refuse(&errors, err),
-        },
+        Command::Run(config) => {
+            let options = load_options(config, environment);
+            match load_by(&options, err) {
+                Ok(loaded) => {
+                    let source = ConfigSource { options, instance: None };
+                    Request::Run(Box::new(loaded.config), Box::new(source))
+                }
+                Err(errors) => refuse(&errors, err),
+            }
+        }
         Command::Accounting { config, keep_pins } => match load_config(config, environment, err) {
             Ok(loaded) => {
                 let at_exit = if keep_pins { PinsAtExit::Keep } else { PinsAtExit::Remove };
@@ -239,13 +246,18 @@ fn handle_arguments(
             Err(errors) => refuse(&errors, err),
         },
         Command::Worker { config, instance, parent } => {
-            let loaded = match load_config(config, environment, err) {
+            let options = load_options(config, environment);
+            let loaded = match load_by(&options, err) {
                 Ok(loaded) => loaded,
                 Err(errors) => return refuse(&errors, err),
             };
-            match loaded.config.for_worker(instance) {
-                Some(config) => Request::Work(Box::new(config), parent),
-                None => {
+            match (loaded.config.for_worker(instance).map(Box::new), parent) {
+                (Some(config), Some(parent)) => Request::Work(config, parent),
+                (Some(config), None) => {
+                    let source = ConfigSource { options, instance: Some(instance) };
+                    Request::Run(config, Box::new(source))
+                }
+                (None, _) => {
                     let _ = writeln!(err, "edgerelay: there is no port for worker {instance}");
                     Request::Exit(Exit::Configuration)
                 }
@@ -314,7 +326,11 @@ fn load_config(
     environment: Vec<(String, String)>,
     err: &mut impl Write,
 ) -> Result<Loaded, ConfigErrors> {
-    let loaded = load(&load_options(arguments, environment))?;
+    load_by(&load_options(arguments, environment), err)
+}
+
+fn load_by(options: &LoadOptions, err: &mut impl Write) -> Result<Loaded, ConfigErrors> {
+    let loaded = load(options)?;
     for warning in &loaded.warnings {
         let _ = writeln!(err, "warning: {warning}");
     }

@@ -4,6 +4,7 @@
 mod working;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use edgerelay_proto::media::{AudioSummary, VideoSummary};
@@ -14,6 +15,7 @@ pub use self::working::{
     LegEnd, NODE_EVENTS_MAX, NodeEvent, PipelineFailure, PipelineState, StreamReport, WorkSnapshot,
     WorkedStream, WorkerSnapshot,
 };
+use crate::config::Config;
 use crate::id::{ConnectionId, LegId, ShardId, StreamKey};
 pub use crate::telemetry::ClientRole;
 pub use crate::telemetry::account::{KernelFigures, KernelSource};
@@ -100,6 +102,13 @@ pub enum ShardMessage {
         stream: StreamKey,
         /// A [`StreamReport`].
         text: String,
+    },
+    /// Go by another configuration from now on.
+    Configure {
+        /// The configuration.
+        config: Arc<Config>,
+        /// Told once it is in force.
+        applied: oneshot::Sender<()>,
     },
     /// Describe all streams and clients.
     Snapshot(oneshot::Sender<ShardSnapshot>),

@@ -3,12 +3,13 @@
 mod cores;
 mod listeners;
 mod notify;
+mod reload;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use edgerelay_uring::RingUnavailable;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,15 +17,16 @@ use tokio::sync::{mpsc, watch};
 
 use self::listeners::BindError;
 use self::notify::Notifier;
+use self::reload::Reloader;
 use crate::accounting::{self, Accounting};
-use crate::config::{Config, SocketSetting, Surroundings};
+use crate::config::{Config, ConfigSource, SocketSetting, Surroundings};
 use crate::control::{self, ControlHandle, ControlServer, ControlSocket, SocketError};
 use crate::hub::admission::Admission;
 use crate::hub::directory::Directory;
 use crate::id::ShardId;
 use crate::message::{NODE_EVENTS_MAX, ShardMessage, WorkSnapshot};
 use crate::shard::{self, Commons, MAILBOX_MESSAGES_MAX, ShardSetup};
-use crate::telemetry::{Ledger, Readiness, ShardCounters, logging};
+use crate::telemetry::{Ledger, Readiness, Reloads, ShardCounters, logging};
 use crate::workers::{self, WorkersHandle, WorkersSetup};
 
 /// A clean drain. The numbers are those of `sysexits.h`.
@@ -69,10 +71,10 @@ pub enum ReadyTold {
     Parent,
 }
 
-/// Runs the node until it is told to stop.
+/// Runs the node until it is told to stop. `source` is where `config` can be read again.
 #[must_use]
-pub fn run(config: Config, ready: ReadyTold) -> ExitCode {
-    match start(config).and_then(|node| node.serve(ready)) {
+pub fn run(config: Config, source: Option<ConfigSource>, ready: ReadyTold) -> ExitCode {
+    match start(config, source).and_then(|node| node.serve(ready)) {
         Ok(()) => ExitCode::from(EXIT_OK),
         Err(failure) => {
             tracing::error!("{failure}");
@@ -91,7 +93,7 @@ struct Running {
 
 /// A node whose threads run.
 struct Node {
-    config: Arc<Config>,
+    reloader: Reloader,
     readiness: Arc<Readiness>,
     shards: Vec<Running>,
     control: Option<ControlServer>,
@@ -99,8 +101,8 @@ struct Node {
     workers: Option<WorkersHandle>,
 }
 
-fn start(config: Config) -> Result<Node, Failure> {
-    logging::init(&config.log)?;
+fn start(config: Config, source: Option<ConfigSource>) -> Result<Node, Failure> {
+    let level = logging::init(&config.log)?;
     edgerelay_uring::probe()?;
     let config = Arc::new(config);
     let cores = cores::available();
@@ -154,6 +156,8 @@ fn start(config: Config) -> Result<Node, Failure> {
         let (mailbox, counters) = (sender.clone(), Arc::clone(counters));
         running.push(Running { id, mailbox, counters, thread });
     }
+    let (config_told, config_seen) = watch::channel(Arc::clone(&config));
+    let reloads = Arc::new(Reloads::new(SystemTime::now()));
     let (view, work) = watch::channel(WorkSnapshot::default());
     let work_counters = Arc::new(workers::counters(&config));
     let workers = works.then(|| {
@@ -171,9 +175,10 @@ fn start(config: Config) -> Result<Node, Failure> {
         let path = socket.as_ref().map(ControlSocket::path);
         tracing::info!(listen = ?shown, socket = ?path, "HTTP listening");
         let handle = ControlHandle {
-            shards: peers,
+            shards: peers.clone(),
             counters,
-            config: Arc::clone(&config),
+            config: config_seen,
+            reloads: Arc::clone(&reloads),
             readiness: Arc::clone(&readiness),
             ledger: Arc::clone(&ledger),
             started,
@@ -190,7 +195,8 @@ fn start(config: Config) -> Result<Node, Failure> {
         None
     };
     tracing::info!(listen = ?addresses, shards, "RTMP listening");
-    Ok(Node { config, readiness, shards: running, control, accounting, workers })
+    let reloader = Reloader { source, level, config: config_told, reloads, commons, shards: peers };
+    Ok(Node { reloader, readiness, shards: running, control, accounting, workers })
 }
 
 /// The control socket, if there is to be one. One that nobody asked for by name never keeps the node
@@ -218,6 +224,7 @@ fn bind_control_socket(config: &Config) -> Result<Option<ControlSocket>, SocketE
 /// What ends the wait.
 enum Wake {
     Signal,
+    Reload,
     Check,
 }
 
@@ -253,14 +260,18 @@ impl Node {
             let wake = tokio::select! {
                 _ = terminate.recv() => Wake::Signal,
                 _ = interrupt.recv() => Wake::Signal,
-                _ = hangup.recv() => {
-                    tracing::warn!("SIGHUP: a new configuration takes a restart in this version");
-                    continue;
-                }
+                // One that comes before the node is ready waits.
+                _ = hangup.recv(), if told_ready => Wake::Reload,
                 _ = checks.tick() => Wake::Check,
             };
-            if let Wake::Signal = wake {
-                break;
+            match wake {
+                Wake::Signal => break,
+                Wake::Reload => {
+                    notifier.reloading();
+                    let outcome = self.reloader.reload().await;
+                    notifier.reloaded(outcome);
+                }
+                Wake::Check => {}
             }
             self.check_shards()?;
             if self.workers.as_ref().is_some_and(WorkersHandle::is_finished) {
@@ -280,7 +291,7 @@ impl Node {
             }
             notifier.tick(&self.alive());
         }
-        let timeout = self.config.node.drain_timeout;
+        let timeout = self.reloader.config().node.drain_timeout;
         self.readiness.on_drain();
         notifier.stopping();
         tracing::info!(

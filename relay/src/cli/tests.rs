@@ -14,7 +14,7 @@ impl Answer {
     fn exit(&self) -> Option<u8> {
         match self.request {
             Request::Exit(exit) => Some(exit as u8),
-            Request::Run(_)
+            Request::Run(..)
             | Request::Account(..)
             | Request::Work(..)
             | Request::Ask(_)
@@ -123,7 +123,7 @@ fn dump_hides_stream_keys_unless_told_otherwise() {
 fn run_hands_over_the_configuration_with_flags_above_the_environment() {
     let environment = [("EDGERELAY_LOG__LEVEL", "warn"), ("EDGERELAY_NODE__ROLE", "edge")];
     let answer = ask(&["run", "--log-level", "debug"], &environment);
-    let Request::Run(config) = answer.request else { panic!("{}", answer.err) };
+    let Request::Run(config, _) = answer.request else { panic!("{}", answer.err) };
     assert_eq!(config.log.level, "debug");
     assert_eq!(config.node.role, crate::config::Role::Edge);
 }

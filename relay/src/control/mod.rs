@@ -32,7 +32,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::Config;
 use crate::message::{ShardMessage, WorkSnapshot};
 pub use crate::telemetry::Readiness;
-use crate::telemetry::{Ledger, ShardCounters, WorkCounters};
+use crate::telemetry::{Ledger, Reloads, ShardCounters, WorkCounters};
 use collector::{ANSWER_WAIT_MAX, Collector, REUSE_AGE_MAX};
 use pages::Node;
 use server::ServerLimits;
@@ -46,7 +46,9 @@ pub struct ControlHandle {
     /// The shards' counters.
     pub counters: Vec<Arc<ShardCounters>>,
     /// The configuration in force.
-    pub config: Arc<Config>,
+    pub config: watch::Receiver<Arc<Config>>,
+    /// What became of reloads.
+    pub reloads: Arc<Reloads>,
     /// Whether the node can serve.
     pub readiness: Arc<Readiness>,
     /// What the kernel counts.

@@ -113,7 +113,7 @@ impl Node {
                     .into_response()
             }
             Page::Workers => {
-                let backend = self.handle.config.workers.backend;
+                let backend = self.handle.config.borrow().workers.backend;
                 Json(Workers::new(backend, &self.handle.work.borrow())).into_response()
             }
             Page::Scaler => self.scaler(),
@@ -135,7 +135,8 @@ impl Node {
                 ([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], text).into_response()
             }
             Page::Stat => {
-                let applications = self.handle.config.apps.iter().map(|app| app.name.as_str());
+                let config = self.handle.config.borrow();
+                let applications = config.apps.iter().map(|app| app.name.as_str());
                 let text = stat::render(snapshot, applications, self.totals());
                 ([(header::CONTENT_TYPE, stat::CONTENT_TYPE)], text).into_response()
             }
@@ -162,7 +163,8 @@ impl Node {
     }
 
     fn facts(&self, snapshot: &NodeSnapshot) -> NodeFacts {
-        let (readiness, workers) = (&self.handle.readiness, &self.handle.config.workers);
+        let (readiness, config) = (&self.handle.readiness, self.handle.config.borrow().clone());
+        let workers = &config.workers;
         NodeFacts {
             shards: readiness.shards_expected(),
             shards_up: readiness.shards_up(),
@@ -173,13 +175,15 @@ impl Node {
             kernel: self.handle.ledger.totals(),
             work: self.handle.work_counters.counts(),
             workers_max: if workers.backend.is_on() { workers.max } else { 0 },
+            reloads: self.handle.reloads.counts(),
             process: ProcessUsage::read(),
         }
     }
 
     /// With every configured application, so that a scaler reads zero rather than nothing.
     fn clients_by_application(&self, snapshot: &NodeSnapshot) -> BTreeMap<String, u64> {
-        let configured = self.handle.config.apps.iter().map(|app| (app.name.clone(), 0));
+        let config = self.handle.config.borrow();
+        let configured = config.apps.iter().map(|app| (app.name.clone(), 0));
         let counted = snapshot.clients_by_application.iter();
         configured.chain(counted.map(|(app, clients)| (app.to_string(), *clients))).collect()
     }
@@ -205,7 +209,7 @@ impl Node {
     }
 
     fn health(&self, snapshot: &NodeSnapshot) -> Health {
-        let (config, readiness) = (&self.handle.config, &self.handle.readiness);
+        let (config, readiness) = (self.handle.config.borrow(), &self.handle.readiness);
         let status = if readiness.draining() {
             "draining"
         } else if !readiness.is_ready() {

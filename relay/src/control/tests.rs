@@ -33,7 +33,8 @@ fn node(scripts: &[Script]) -> Node {
     let mut handle = ControlHandle {
         shards: Vec::new(),
         counters: Vec::new(),
-        config: Arc::new(Config::default()),
+        config: watch::channel(Arc::default()).1,
+        reloads: Arc::new(Reloads::new(std::time::UNIX_EPOCH)),
         readiness: Arc::new(Readiness::new(scripts.len())),
         ledger: Arc::new(Ledger::new()),
         started: Instant::now(),

@@ -47,19 +47,24 @@ impl Admission {
         Self { connections_max, connections_per_ip_max, open: 0, per_address: HashMap::new() }
     }
 
+    /// Other limits from now on. Whoever is in stays.
+    pub const fn set_limits(&mut self, connections_max: usize, connections_per_ip_max: usize) {
+        self.connections_max = connections_max;
+        self.connections_per_ip_max = connections_per_ip_max;
+    }
+
     /// A connection from `address` arrives: counts it, or says why not. Every `Ok` is to be paid
     /// back with one [`Admission::release`].
     pub fn admit(&mut self, address: IpAddr) -> Result<(), AdmissionRefusal> {
         if self.open >= self.connections_max {
             return Err(AdmissionRefusal::NodeFull);
         }
-        if self.connections_per_ip_max > 0 {
-            let of_address = self.per_address.entry(subject(address)).or_default();
-            if *of_address >= self.connections_per_ip_max {
-                return Err(AdmissionRefusal::AddressFull);
-            }
-            *of_address += 1;
+        // Counted without a limit, too: there may be one later.
+        let of_address = self.per_address.entry(subject(address)).or_default();
+        if self.connections_per_ip_max > 0 && *of_address >= self.connections_per_ip_max {
+            return Err(AdmissionRefusal::AddressFull);
         }
+        *of_address += 1;
         self.open += 1;
         Ok(())
     }
@@ -122,6 +127,22 @@ mod tests {
         let neighbour = address("2001:db8::2");
         assert_eq!(admission.admit(neighbour), Err(AdmissionRefusal::AddressFull));
         assert_eq!(admission.admit(address("2001:db8:0:1::1")), Ok(()));
+    }
+
+    #[test]
+    fn a_limit_that_comes_later_counts_who_is_in_already() {
+        let mut admission = Admission::new(10, 0);
+        for _ in 0..3 {
+            assert_eq!(admission.admit(address("192.0.2.1")), Ok(()));
+        }
+        admission.set_limits(10, 2);
+        assert_eq!(admission.admit(address("192.0.2.1")), Err(AdmissionRefusal::AddressFull));
+        assert_eq!(admission.admit(address("192.0.2.2")), Ok(()));
+        admission.release(address("192.0.2.1"));
+        admission.release(address("192.0.2.1"));
+        assert_eq!(admission.admit(address("192.0.2.1")), Ok(()));
+        admission.set_limits(3, 0);
+        assert_eq!(admission.admit(address("192.0.2.3")), Err(AdmissionRefusal::NodeFull));
     }
 
     proptest! {

@@ -131,6 +131,24 @@ impl Directory {
         Some(others)
     }
 
+    /// `shard` has a push to start for `stream`, which is published already: whether it is to run the
+    /// pushes. The shard that did from the beginning is, and else the home, if that shard had none and
+    /// keeps nothing of the stream any more.
+    pub fn take_pushes(&mut self, stream: &StreamKey, shard: ShardId) -> bool {
+        let Some(entry) = self.entries.get_mut(stream) else { return false };
+        let Some(holder) = entry.holder else { return false };
+        let runs = entry.push_shard.filter(|of| *of == shard || entry.interested.contains(of));
+        let takes = match runs {
+            Some(runs) => runs == shard,
+            None => holder.home == shard,
+        };
+        if takes {
+            entry.push_shard = Some(shard);
+            entry.interested.insert(shard);
+        }
+        takes
+    }
+
     /// `shard` has its first subscriber of `stream`: whose home and epoch that is, if anyone
     /// publishes it now. A home shard registers its own subscribers too, so that they are found
     /// when the next publisher arrives on another shard.
@@ -260,6 +278,38 @@ mod tests {
             panic!("refused with nobody there")
         };
         assert_eq!((interested, start_pushes), (vec![ShardId(3)], true));
+    }
+
+    #[test]
+    fn pushes_that_come_late_start_where_the_others_run() {
+        let mut directory = Directory::new();
+        let stream = key("cam");
+        assert!(!directory.take_pushes(&stream, ShardId(0)), "nobody publishes");
+        directory.claim(&stream, ShardId(0), connection(0, 1), REPLACE);
+        directory.add_interest(&stream, ShardId(0));
+        directory.claim(&stream, ShardId(1), connection(1, 1), REPLACE);
+        for (shard, takes) in [(1, false), (2, false), (0, true)] {
+            assert_eq!(directory.take_pushes(&stream, ShardId(shard)), takes, "{shard}");
+        }
+    }
+
+    #[test]
+    fn pushes_that_come_late_start_at_home_when_the_first_shard_forgot_the_stream() {
+        let mut directory = Directory::new();
+        let stream = key("cam");
+        directory.claim(&stream, ShardId(0), connection(0, 1), REPLACE);
+        directory.claim(&stream, ShardId(1), connection(1, 1), REPLACE);
+        for (shard, takes) in [(2, false), (1, true), (0, false), (1, true)] {
+            assert_eq!(directory.take_pushes(&stream, ShardId(shard)), takes, "{shard}");
+        }
+        assert_eq!(directory.push_shard(&stream), Some(ShardId(1)));
+        // The shard that gets there first has them, if it still knows the stream.
+        let stream = key("other");
+        directory.claim(&stream, ShardId(0), connection(0, 2), REPLACE);
+        directory.claim(&stream, ShardId(1), connection(1, 2), REPLACE);
+        for (shard, takes) in [(0, true), (1, false)] {
+            assert_eq!(directory.take_pushes(&stream, ShardId(shard)), takes, "{shard}");
+        }
     }
 
     #[derive(Clone, Debug)]

@@ -44,6 +44,15 @@ impl MergePolicy {
         Self { setting, max, window }
     }
 
+    /// Another setting from the next look on. The load is what it is, so an automatic window stays.
+    pub fn set(&mut self, setting: MergeWindow, max: Duration) {
+        let window = match setting {
+            MergeWindow::Fixed(window) => window,
+            MergeWindow::Auto => self.window.min(max),
+        };
+        *self = Self { setting, max, window };
+    }
+
     /// The window in force.
     #[must_use]
     pub const fn window(&self) -> Duration {
@@ -122,6 +131,18 @@ mod tests {
     fn a_fixed_window_is_used_as_it_is() {
         let window = Duration::from_millis(250);
         assert_eq!(after(MergePolicy::new(MergeWindow::Fixed(window), MAX), 10, 1.0), window);
+    }
+
+    #[test]
+    fn a_new_setting_holds_from_the_next_look_on() {
+        let short = Duration::from_millis(20);
+        let mut policy = auto(100);
+        policy.set(MergeWindow::Auto, short);
+        assert_eq!(policy.on_load(0.6), short, "no longer than it may be now");
+        policy.set(MergeWindow::Fixed(MAX), short);
+        assert_eq!(policy.on_load(0.0), MAX);
+        policy.set(MergeWindow::Auto, short);
+        assert_eq!(after(policy, 25, 0.0), Duration::ZERO);
     }
 
     proptest! {

@@ -163,6 +163,12 @@ impl Stream {
         }
     }
 
+    /// Other limits from now on. The chunk size stays: subscribers were told it.
+    pub const fn set_limits(&mut self, limits: &StreamLimits) {
+        let chunk_size = self.limits.chunk_size;
+        self.limits = StreamLimits { chunk_size, ..*limits };
+    }
+
     /// Whether a publication runs.
     #[must_use]
     pub const fn is_publishing(&self) -> bool {

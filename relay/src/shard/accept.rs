@@ -66,7 +66,8 @@ async fn accept(shard: Rc<Shard>, listener: Rc<tokio_uring::net::TcpListener>) {
 }
 
 fn session_config(shard: &Shard) -> ServerSessionConfig {
-    let rtmp = &shard.config.rtmp;
+    let config = shard.config();
+    let rtmp = &config.rtmp;
     ServerSessionConfig {
         window_ack_size: rtmp.window_ack_size,
         peer_bandwidth: rtmp.window_ack_size,

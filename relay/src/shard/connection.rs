@@ -187,7 +187,8 @@ impl Connection {
             Life::Cut => return None,
             Life::Open => {}
         }
-        let rtmp = &shard.config.rtmp;
+        let config = shard.config();
+        let rtmp = &config.rtmp;
         let own = match self.role {
             Role::Publisher { .. } | Role::Pull { .. } if !rtmp.publish_idle_timeout.is_zero() => {
                 Some(self.last_media + rtmp.publish_idle_timeout)

@@ -2,7 +2,6 @@
 //! here one connection is made when asked for, carries the stream from what is held for it, and its
 //! end is told. The same streams are announced on a node that is a worker, for its pipelines.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use edgerelay_proto::session::{ClientMode, RtmpUrl};
@@ -30,22 +29,7 @@ pub(super) struct Placed {
 #[derive(Debug)]
 struct Leg {
     id: LegId,
-    calling_off: Rc<CallingOff>,
-}
-
-/// How a leg is called off.
-#[derive(Debug, Default)]
-struct CallingOff {
-    cancel: Cancel,
-    /// The stream goes on without it, so the rest of the stream is not its to bring.
-    at_once: Cell<bool>,
-}
-
-impl Leg {
-    fn end_at_once(&self) {
-        self.calling_off.at_once.set(true);
-        self.calling_off.cancel.cancel();
-    }
+    cancel: Rc<Cancel>,
 }
 
 impl Shard {
@@ -67,7 +51,7 @@ impl Shard {
     /// Where a push or a player starts that the node's own pipelines are for: on a worker frames are
     /// held for these, on other nodes for legs alone.
     pub(super) fn start_of_work(&self, otherwise: SubscribeFrom) -> SubscribeFrom {
-        match self.config.node.role {
+        match self.config().node.role {
             NodeRole::Worker => SubscribeFrom::Held,
             NodeRole::Edge | NodeRole::Standalone => otherwise,
         }
@@ -77,7 +61,8 @@ impl Shard {
 /// Announces a publication that begins, if it is one for workers or pipelines.
 pub(super) fn begin(state: &mut State, shard: &Shard, stream: StreamSlot, publication: u64) {
     let Some(entry) = state.streams.get_mut(stream) else { return };
-    if shard.events.is_none() || entry.placed.is_some() || !shard.config.works_on(&entry.key.app) {
+    if shard.events.is_none() || entry.placed.is_some() || !shard.config().works_on(&entry.key.app)
+    {
         return;
     }
     entry.placed = Some(Placed { publication, leg: None });
@@ -92,7 +77,7 @@ pub(super) fn end(shard: &Shard, entry: &mut StreamEntry) {
     let Some(placed) = entry.placed.take() else { return };
     entry.stream.release_hold();
     if let Some(leg) = placed.leg {
-        leg.calling_off.cancel.cancel();
+        leg.cancel.cancel();
     }
     let publication = placed.publication;
     shard.tell(NodeEvent::StreamEnded { stream: entry.key.clone(), publication });
@@ -100,7 +85,7 @@ pub(super) fn end(shard: &Shard, entry: &mut StreamEntry) {
 
 /// A push or a player of the stream got through that frames may have been held for.
 pub(super) fn on_work_begun(shard: &Shard, entry: &mut StreamEntry) {
-    if shard.config.node.role == NodeRole::Worker {
+    if shard.config().node.role == NodeRole::Worker {
         entry.stream.release_hold();
     }
 }
@@ -127,13 +112,13 @@ pub(super) fn start(
         return;
     };
     if let Some(before) = placed.leg.take() {
-        before.end_at_once();
+        before.cancel.cancel_at_once();
     }
     match RtmpUrl::parse(url) {
         Ok(url) => {
-            let calling_off = Rc::new(CallingOff::default());
-            placed.leg = Some(Leg { id: leg, calling_off: Rc::clone(&calling_off) });
-            tokio_uring::spawn(run(Rc::clone(shard), stream, leg, url, calling_off));
+            let cancel = Rc::new(Cancel::default());
+            placed.leg = Some(Leg { id: leg, cancel: Rc::clone(&cancel) });
+            tokio_uring::spawn(run(Rc::clone(shard), stream, leg, url, cancel));
         }
         Err(error) => {
             let end = LegEnd::Unreachable(error.to_string());
@@ -143,17 +128,11 @@ pub(super) fn start(
 }
 
 /// One connection to a worker, from its beginning to its end.
-async fn run(
-    shard: Rc<Shard>,
-    stream: StreamSlot,
-    leg: LegId,
-    url: RtmpUrl,
-    calling_off: Rc<CallingOff>,
-) {
-    let end = carry(&shard, stream, leg, url, &calling_off).await;
+async fn run(shard: Rc<Shard>, stream: StreamSlot, leg: LegId, url: RtmpUrl, cancel: Rc<Cancel>) {
+    let end = carry(&shard, stream, leg, url, &cancel).await;
     // A leg that is not called off is known to its stream, which keeps the entry alive.
-    if calling_off.cancel.is_cancelled() {
-        if !calling_off.at_once.get() {
+    if cancel.is_cancelled() {
+        if !cancel.is_at_once() {
             shard.tell(NodeEvent::LegFlushed { leg });
         }
         return;
@@ -177,9 +156,8 @@ async fn carry(
     stream: StreamSlot,
     leg: LegId,
     url: RtmpUrl,
-    calling_off: &CallingOff,
+    cancel: &Cancel,
 ) -> Option<LegEnd> {
-    let cancel = &calling_off.cancel;
     let connected = tokio::select! {
         connected = upstream::connect(&url) => connected,
         () = cancel.cancelled() => return None,
@@ -202,7 +180,7 @@ async fn carry(
             reason => LegEnd::Lost(reason.map_or("unknown", CloseReason::label)),
         }),
         () = cancel.cancelled() => {
-            if calling_off.at_once.get() {
+            if cancel.is_at_once() {
                 shard.state.borrow_mut().end_push(shard, slot);
                 shard.urgent.notify_one();
             } else {
@@ -228,7 +206,7 @@ impl State {
         let Some(entry) = self.streams.get_mut(stream) else { return };
         let Some(placed) = &mut entry.placed else { return };
         if let Some(ended) = placed.leg.take_if(|known| known.id == leg) {
-            ended.end_at_once();
+            ended.cancel.cancel_at_once();
             entry.stream.hold();
         }
     }

@@ -96,6 +96,12 @@ impl Shard {
                 state.give_up_on(&stream, publication);
             }
             ShardMessage::Report { stream, text } => state.report(self, &stream, &text),
+            ShardMessage::Configure { config, applied } => {
+                drop(state);
+                self.reconfigure(&config);
+                // The node may have stopped waiting.
+                let _gone = applied.send(());
+            }
             ShardMessage::Snapshot(reply) => {
                 let snapshot = state.snapshot(self);
                 // Whoever asked may have given up.

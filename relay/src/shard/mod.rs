@@ -15,6 +15,7 @@ mod mailbox;
 mod pace;
 mod pull;
 mod push;
+mod reconfigure;
 mod server;
 mod snapshot;
 mod state;
@@ -100,7 +101,7 @@ fn run(setup: ShardSetup) -> io::Result<()> {
             setup;
         let shard = Rc::new(Shard {
             id,
-            config,
+            config: RefCell::new(Rc::new((*config).clone())),
             counters,
             peers,
             commons,
@@ -138,7 +139,8 @@ fn pin(id: ShardId, core: usize) {
 /// The running shard, shared by its tasks. `state` is never borrowed across an await.
 pub(super) struct Shard {
     id: ShardId,
-    config: Arc<Config>,
+    /// Its own copy, so that no other core writes beside it.
+    config: RefCell<Rc<Config>>,
     counters: Arc<ShardCounters>,
     peers: Vec<mpsc::Sender<ShardMessage>>,
     commons: Arc<Commons>,
@@ -159,6 +161,11 @@ pub(super) struct Shard {
 impl Shard {
     fn now(&self) -> Instant {
         Instant::from_micros(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// The configuration in force.
+    fn config(&self) -> Rc<Config> {
+        Rc::clone(&self.config.borrow())
     }
 
     fn directory(&self) -> MutexGuard<'_, Directory> {

@@ -30,7 +30,8 @@ pub(super) struct PullHandle {
 /// Starts a pull if somebody wants the stream, nobody publishes it, and there is an origin.
 pub(super) fn start_if_wanted(state: &mut State, shard: &Rc<Shard>, stream: StreamSlot) {
     let Some(entry) = state.streams.get_mut(stream) else { return };
-    let Some(app) = shard.config.app(&entry.key.app) else { return };
+    let config = shard.config();
+    let Some(app) = config.app(&entry.key.app) else { return };
     if entry.publication.is_some() || entry.pull.is_some() || app.origin.is_empty() {
         return;
     }

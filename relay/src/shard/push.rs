@@ -9,31 +9,73 @@ use tokio::sync::oneshot;
 use super::bounds::{BACKOFF_MAX, BACKOFF_MIN, BACKOFF_RESET_AFTER};
 use super::connection::{Role, Session};
 use super::state::{Slot, State, StreamSlot};
+use super::stream::StreamEntry;
 use super::upstream::{self, Cancel};
 use super::{Shard, random};
-use crate::config::{expand_url, redact_url};
+use crate::config::{PushConfig, expand_url, redact_url};
 use crate::hub::backoff::Backoff;
 use crate::telemetry::CloseReason;
+
+/// A push that runs.
+#[derive(Debug)]
+pub(super) struct PushHandle {
+    /// The template that it is configured by.
+    url: String,
+    pub(super) cancel: Rc<Cancel>,
+}
 
 /// Starts every push that the stream's application has.
 pub(super) fn start_all(state: &mut State, shard: &Rc<Shard>, stream: StreamSlot) {
     let Some(entry) = state.streams.get_mut(stream) else { return };
-    let Some(app) = shard.config.app(&entry.key.app) else { return };
+    let config = shard.config();
+    let Some(app) = config.app(&entry.key.app) else { return };
     for push in &app.push {
-        let template: Rc<str> = redact_url(&push.url).into();
-        match RtmpUrl::parse(&expand_url(&push.url, &entry.key)) {
-            Ok(url) => {
-                let cancel = Rc::new(Cancel::default());
-                entry.pushes.push(Rc::clone(&cancel));
-                tokio_uring::spawn(run(Rc::clone(shard), stream, url, template, cancel));
-            }
-            Err(error) => {
-                shard.counters.push_failures.add(1);
-                tracing::warn!(url = %template, %error, "this stream cannot be pushed there");
-            }
-        }
+        start(shard, stream, entry, &push.url);
     }
     state.register_interest(shard, stream);
+}
+
+/// Has the pushes that run for a stream be those `wanted`: others end at once, the missing ones start,
+/// and those that are right are not touched.
+pub(super) fn adjust(
+    state: &mut State,
+    shard: &Rc<Shard>,
+    stream: StreamSlot,
+    wanted: &[PushConfig],
+) {
+    let Some(entry) = state.streams.get_mut(stream) else { return };
+    let mut missing: Vec<&str> = wanted.iter().map(|push| push.url.as_str()).collect();
+    entry.pushes.retain(|push| {
+        let known = missing.iter().position(|url| *url == push.url);
+        match known {
+            Some(known) => drop(missing.remove(known)),
+            None => push.cancel.cancel_at_once(),
+        }
+        known.is_some()
+    });
+    if missing.is_empty() || !shard.directory().take_pushes(&entry.key, shard.id) {
+        return;
+    }
+    for url in missing {
+        start(shard, stream, entry, url);
+    }
+    state.register_interest(shard, stream);
+}
+
+fn start(shard: &Rc<Shard>, stream: StreamSlot, entry: &mut StreamEntry, template: &str) {
+    let redacted: Rc<str> = redact_url(template).into();
+    match RtmpUrl::parse(&expand_url(template, &entry.key)) {
+        Ok(url) => {
+            let cancel = Rc::new(Cancel::default());
+            let handle = PushHandle { url: template.to_owned(), cancel: Rc::clone(&cancel) };
+            entry.pushes.push(handle);
+            tokio_uring::spawn(run(Rc::clone(shard), stream, url, redacted, cancel));
+        }
+        Err(error) => {
+            shard.counters.push_failures.add(1);
+            tracing::warn!(url = %redacted, %error, "this stream cannot be pushed there");
+        }
+    }
 }
 
 /// Keeps one push up until it is called off.
@@ -71,7 +113,12 @@ async fn run(
                         tracing::warn!(url = %template, reason, "push lost, trying again");
                     }
                     () = cancel.cancelled() => {
-                        shard.call_off(slot);
+                        if cancel.is_at_once() {
+                            shard.state.borrow_mut().end_push(&shard, slot);
+                            shard.urgent.notify_one();
+                        } else {
+                            shard.call_off(slot);
+                        }
                         return;
                     }
                 }

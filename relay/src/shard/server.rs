@@ -12,11 +12,14 @@ use super::connection::{Life, Role, Session, bounded};
 use super::state::{Leaving, Slot, State};
 use super::stream::{Publication, Source};
 use super::{Shard, pull};
-use crate::config::AppConfig;
+use crate::config::{AppConfig, Config};
 use crate::hub::directory::{Claim, Claimant};
 use crate::id::StreamKey;
 use crate::message::ShardMessage;
 use crate::telemetry::CloseReason;
+
+/// What clients are told that name an application that there is not.
+const NO_SUCH_APPLICATION: &str = "no such application";
 
 /// Why a publish or play is refused, as the client is told.
 struct Refusal {
@@ -120,7 +123,7 @@ fn on_media(
 }
 
 fn on_connect(state: &mut State, shard: &Rc<Shard>, slot: Slot, request: &ConnectRequest) {
-    let app = shard.config.app(&request.app).map(|app| Arc::<str>::from(app.name.as_str()));
+    let app = shard.config().app(&request.app).map(|app| Arc::<str>::from(app.name.as_str()));
     let Some(connection) = state.connection(slot) else { return };
     connection.identity.flash_ver = bounded(&request.flash_ver);
     connection.identity.swf_url = bounded(&request.swf_url);
@@ -128,7 +131,7 @@ fn on_connect(state: &mut State, shard: &Rc<Shard>, slot: Slot, request: &Connec
     connection.identity.app.clone_from(&app);
     let Some(session) = session(state, slot) else { return };
     if app.is_none() {
-        session.refuse_connect("no such application");
+        session.refuse_connect(NO_SUCH_APPLICATION);
         tracing::info!(connection = %slot.id, "connect refused: no such application");
         state.close(shard, slot, CloseReason::Refused);
         return;
@@ -141,13 +144,17 @@ fn on_connect(state: &mut State, shard: &Rc<Shard>, slot: Slot, request: &Connec
 /// The application and key of a request, or why it is refused.
 fn key_of<'a>(
     state: &mut State,
-    shard: &'a Shard,
+    config: &'a Config,
     slot: Slot,
     name: &str,
-) -> Option<(&'a AppConfig, StreamKey)> {
-    let connection = state.connection(slot)?;
-    let app = shard.config.app(connection.identity.app.as_deref()?)?;
-    (!name.is_empty()).then(|| (app, StreamKey::new(&app.name, name)))
+) -> Result<(&'a AppConfig, StreamKey), &'static str> {
+    let app = state.connection(slot).and_then(|it| it.identity.app.clone());
+    // It may have been taken out of the configuration since the connection was accepted.
+    let app = app.and_then(|app| config.app(&app)).ok_or(NO_SUCH_APPLICATION)?;
+    if name.is_empty() {
+        return Err("the stream has no name");
+    }
+    Ok((app, StreamKey::new(&app.name, name)))
 }
 
 fn on_publish(state: &mut State, shard: &Rc<Shard>, slot: Slot, request: &PublishRequest) {
@@ -175,8 +182,8 @@ fn publish(
     if !idle {
         return Err(refusal("one stream per connection"));
     }
-    let (app, key) =
-        key_of(state, shard, slot, &request.name).ok_or(refusal("the stream has no name"))?;
+    let config = shard.config();
+    let (app, key) = key_of(state, &config, slot, &request.name).map_err(refusal)?;
     let claimant = Claimant::Publisher(app.on_duplicate_publish);
     let claim = shard.directory().claim(&key, shard.id, slot.id, claimant);
     let Claim::Granted { epoch, replaced, interested, .. } = claim else {
@@ -238,8 +245,8 @@ fn play(
         }
         _ => return Err(refusal("one stream per connection")),
     }
-    let (app, key) =
-        key_of(state, shard, slot, &request.name).ok_or(refusal("the stream has no name"))?;
+    let config = shard.config();
+    let (app, key) = key_of(state, &config, slot, &request.name).map_err(refusal)?;
     let stream = state.stream_slot(shard, app, &key);
     let waiting = Role::Waiting { stream, stream_id: request.stream_id, since: shard.now() };
     state.set_role(shard, slot, waiting);

@@ -301,7 +301,8 @@ impl Shard {
     }
 
     fn set_options(&self, socket: &TcpStream, address: SocketAddr) {
-        let rtmp = &self.config.rtmp;
+        let config = self.config();
+        let rtmp = &config.rtmp;
         let options = socket_ref(socket);
         let set = || -> io::Result<()> {
             options.set_tcp_nodelay(true)?;
@@ -327,7 +328,7 @@ impl Shard {
     }
 
     fn zero_copy(&self, socket: &TcpStream, peer: SocketAddr) -> ZeroCopy {
-        match self.config.rtmp.zero_copy {
+        match self.config().rtmp.zero_copy {
             ZeroCopySetting::On => ZeroCopy::On,
             ZeroCopySetting::Off => ZeroCopy::Off,
             ZeroCopySetting::Auto => {

@@ -13,8 +13,8 @@ use super::connection::{Role, Session};
 use super::leg::Placed;
 use super::mailbox::Remote;
 use super::pull::PullHandle;
+use super::push::PushHandle;
 use super::state::{Leaving, Slot, State, StreamSlot};
-use super::upstream::Cancel;
 use super::{Shard, leg, push};
 use crate::config::AppConfig;
 use crate::hub::limits::StreamLimits;
@@ -57,7 +57,7 @@ pub(super) struct StreamEntry {
     /// Shards to hand frames to, and the frames gathered for them.
     pub(super) remotes: Vec<Remote>,
     pub(super) outbox: Vec<MediaMessage>,
-    pub(super) pushes: Vec<Rc<Cancel>>,
+    pub(super) pushes: Vec<PushHandle>,
     /// Workers or pipelines are for it.
     pub(super) placed: Option<Placed>,
     pub(super) pull: Option<PullHandle>,
@@ -151,7 +151,7 @@ impl State {
         if let Some(slot) = self.stream_slots.get(key) {
             return *slot;
         }
-        let limits = StreamLimits::new(app, shard.config.rtmp.chunk_size);
+        let limits = StreamLimits::new(app, shard.config().rtmp.chunk_size);
         let slot = self.streams.insert(StreamEntry::new(key.clone(), limits, shard.now()));
         self.stream_slots.insert(key.clone(), slot);
         shard.counters.streams.add(1);
@@ -295,7 +295,7 @@ impl State {
         self.suspend_publication(shard, slot);
         let Some(entry) = self.streams.get_mut(slot) else { return };
         for push in entry.pushes.drain(..) {
-            push.cancel();
+            push.cancel.cancel();
         }
         leg::end(shard, entry);
         let subscribers: Vec<_> = entry.subscribers.iter().map(|(_, slot)| *slot).collect();

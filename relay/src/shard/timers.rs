@@ -22,7 +22,7 @@ pub(super) async fn run(shard: Rc<Shard>) {
     let mut measured = swept;
     let mut cpu = thread_cpu();
     let mut merging =
-        MergePolicy::new(shard.config.rtmp.merge_window, shard.config.rtmp.merge_window_max);
+        MergePolicy::new(shard.config().rtmp.merge_window, shard.config().rtmp.merge_window_max);
     shard.set_merge_window(merging.window());
     loop {
         interval.tick().await;
@@ -35,6 +35,8 @@ pub(super) async fn run(shard: Rc<Shard>) {
             let used = thread_cpu();
             let busy = used.saturating_sub(cpu).as_secs_f32() / span.as_secs_f32();
             shard.counters.busy_permille.set((busy * 1000.0) as u64);
+            let config = shard.config();
+            merging.set(config.rtmp.merge_window, config.rtmp.merge_window_max);
             shard.set_merge_window(merging.on_load(busy));
             cpu = used;
             measured = now;
@@ -98,7 +100,8 @@ impl State {
 
     /// The deadlines that are not the session's.
     fn on_own_deadline(&mut self, shard: &Rc<Shard>, slot: Slot, now: Instant) {
-        let rtmp = &shard.config.rtmp;
+        let config = shard.config();
+        let rtmp = &config.rtmp;
         let Some(connection) = self.connection(slot) else { return };
         let silent = now.saturating_since(connection.last_media);
         let is_silent = !rtmp.publish_idle_timeout.is_zero() && silent >= rtmp.publish_idle_timeout;
@@ -138,7 +141,7 @@ impl State {
         let mut stalled = Vec::new();
         let mut over = Vec::new();
         let mut unwanted = Vec::new();
-        let wait = shard.config.rtmp.play_wait_timeout;
+        let wait = shard.config().rtmp.play_wait_timeout;
         for (index, entry) in &mut self.streams {
             entry.stream.handle_timeout(now);
             entry.forget_batches();
@@ -204,7 +207,7 @@ impl State {
         self.close(shard, slot, reason);
     }
 
-    fn slots(&self) -> Vec<Slot> {
+    pub(super) fn slots(&self) -> Vec<Slot> {
         self.connections.iter().map(|(index, it)| Slot { index, id: it.id }).collect()
     }
 }

@@ -17,6 +17,8 @@ use super::{Shard, random};
 #[derive(Debug, Default)]
 pub(super) struct Cancel {
     cancelled: Cell<bool>,
+    /// The stream goes on without it, so the rest of the stream is not its to bring.
+    at_once: Cell<bool>,
     notify: Notify,
 }
 
@@ -24,6 +26,15 @@ impl Cancel {
     pub(super) fn cancel(&self) {
         self.cancelled.set(true);
         self.notify.notify_one();
+    }
+
+    pub(super) fn cancel_at_once(&self) {
+        self.at_once.set(true);
+        self.cancel();
+    }
+
+    pub(super) fn is_at_once(&self) -> bool {
+        self.at_once.get()
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -75,7 +86,8 @@ fn out_of_time() -> io::Error {
 
 /// The client side of a connection just made.
 pub(super) fn session(shard: &Shard, url: RtmpUrl, mode: ClientMode) -> Box<ClientSession> {
-    let rtmp = &shard.config.rtmp;
+    let config = shard.config();
+    let rtmp = &config.rtmp;
     let config = ClientConfig {
         chunk_size: rtmp.chunk_size,
         message_bytes_max: rtmp.message_bytes_max,

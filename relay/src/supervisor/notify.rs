@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-use crate::telemetry::{ClientRole, ShardCounters};
+use crate::telemetry::{ClientRole, ReloadOutcome, ShardCounters};
 
 const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -21,6 +21,8 @@ pub(super) struct Notifier {
     beats: Vec<u64>,
     status_told: Instant,
     stopping: bool,
+    /// The last reload was refused.
+    refused: bool,
 }
 
 impl Notifier {
@@ -32,11 +34,30 @@ impl Notifier {
             beats: Vec::new(),
             status_told: now,
             stopping: false,
+            refused: false,
         }
     }
 
     pub(super) fn ready(&self) {
         tell(&[NotifyState::Ready, NotifyState::Status("relaying")]);
+    }
+
+    /// systemd takes the node for reloading until [`Self::reloaded`].
+    pub(super) fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => tell(&[NotifyState::Reloading, now]),
+            Err(error) => tracing::debug!(%error, "could not notify systemd"),
+        }
+    }
+
+    pub(super) fn reloaded(&mut self, outcome: ReloadOutcome) {
+        let status = match outcome {
+            ReloadOutcome::Applied => "configuration reloaded",
+            ReloadOutcome::Refused => "configuration not reloaded, the one before is in force",
+        };
+        tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+        self.status_told = Instant::now();
+        self.refused = outcome == ReloadOutcome::Refused;
     }
 
     pub(super) fn stopping(&mut self) {
@@ -72,8 +93,9 @@ impl Notifier {
             let players = sum(&|shard| shard.connections_open(ClientRole::Player));
             let pushes = sum(&|shard| shard.connections_open(ClientRole::Push));
             let doing = if self.stopping { "draining: " } else { "" };
+            let reload = if self.refused { "; the last reload was refused" } else { "" };
             let status = format!(
-                "{doing}{streams} streams, {publishers} publishers, {players} players, {pushes} pushes"
+                "{doing}{streams} streams, {publishers} publishers, {players} players, {pushes} pushes{reload}"
             );
             tell(&[NotifyState::Status(&status)]);
             if self.stopping {

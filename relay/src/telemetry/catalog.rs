@@ -66,6 +66,8 @@ pub(super) enum Source {
     ScalerDecisions,
     /// Workers by state.
     WorkersByState,
+    /// Reloads by outcome.
+    Reloads,
     /// One value for the whole node; none where the kernel does not tell.
     Node(fn(&NodeFacts) -> Option<f64>),
     /// What the kernel counted, by role and application.
@@ -152,6 +154,28 @@ pub const METRICS: &[Metric] = &[
         "1 when the kernel accounting programs are attached.",
         |n| Some(f64::from(u8::from(n.ebpf_attached))),
     ),
+    grouped(
+        "edgerelay_reloads_total",
+        Counter,
+        &["outcome"],
+        "Reloads of the configuration, by what became of them.",
+        Source::Reloads,
+    ),
+    node(
+        "edgerelay_config_last_reload_successful",
+        Gauge,
+        "1 unless the last reload was refused.",
+        |n| Some(f64::from(u8::from(n.reloads.errors.is_empty()))),
+    ),
+    node(
+        "edgerelay_config_last_success_timestamp_seconds",
+        Gauge,
+        "When a configuration was taken over last, in Unix time.",
+        |n| Some(n.reloads.applied_at),
+    ),
+    node("edgerelay_config_restart_keys", Gauge, "Keys whose change waits for a restart.", |n| {
+        Some(n.reloads.restart_keys.len() as f64)
+    }),
     // Connections.
     total("edgerelay_connections_accepted_total", "Connections accepted.", |c| {
         c.connections_accepted.total()

@@ -14,6 +14,7 @@ use super::catalog::{METRICS, Metric, MetricKind, Source};
 use super::close::CloseReason;
 use super::counters::ShardCounters;
 use super::process::ProcessUsage;
+use super::reloads::{ReloadCounts, ReloadOutcome};
 use super::role::ClientRole;
 use super::work::{PHASE_BUCKETS, PhaseTimes, WorkCounts};
 
@@ -41,6 +42,8 @@ pub struct NodeFacts {
     pub work: WorkCounts,
     /// Workers at most; zero without any.
     pub workers_max: usize,
+    /// Reloads of the configuration.
+    pub reloads: ReloadCounts,
     /// This process.
     pub process: ProcessUsage,
 }
@@ -129,6 +132,12 @@ impl Metric {
             Source::ScalerDecisions => {
                 for (outcome, count) in &facts.work.decisions {
                     counter!(self.name, "outcome" => *outcome).absolute(*count);
+                }
+            }
+            Source::Reloads => {
+                for outcome in ReloadOutcome::ALL {
+                    let count = facts.reloads.with(outcome);
+                    counter!(self.name, "outcome" => outcome.label()).absolute(count);
                 }
             }
             Source::WorkersByState => {
@@ -251,6 +260,12 @@ mod tests {
             kernel: Arc::new(kernel_totals()),
             process: ProcessUsage { cpu_seconds: Some(1.25), ..ProcessUsage::read() },
             work: work.counts(),
+            reloads: ReloadCounts {
+                refused: 2,
+                errors: vec!["a.toml:1:1: wrong".to_owned()],
+                restart_keys: vec!["rtmp.listen".to_owned()],
+                ..ReloadCounts::default()
+            },
             ..NodeFacts::default()
         };
         render(&shards, &facts)
@@ -288,6 +303,10 @@ mod tests {
             "rtmp_streams_active 2",
             "edgerelay_shards 2",
             "edgerelay_ebpf_attached 0",
+            "edgerelay_reloads_total{outcome=\"applied\"} 0",
+            "edgerelay_reloads_total{outcome=\"refused\"} 2",
+            "edgerelay_config_last_reload_successful 0",
+            "edgerelay_config_restart_keys 1",
             "edgerelay_kernel_connections{role=\"publish\",application=\"live\"} 3",
             "edgerelay_kernel_received_bytes_total{role=\"publish\",application=\"live\"} 700",
             "edgerelay_kernel_rtt_seconds{role=\"publish\",application=\"live\"} 0.02",

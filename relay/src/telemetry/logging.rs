@@ -8,7 +8,7 @@ use rustix::fs::fstat;
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -28,6 +28,9 @@ pub enum LoggingError {
     /// The process set up logging before.
     #[error("logging is set up already")]
     Installed(#[from] TryInitError),
+    /// What logged is not there any more.
+    #[error("logging has ended")]
+    Gone(#[source] reload::Error),
 }
 
 /// Where lines go and how they look.
@@ -76,14 +79,29 @@ fn is_stderr(journal_stream: &str) -> bool {
     device.parse() == Ok(stat.st_dev) && inode.parse() == Ok(stat.st_ino)
 }
 
+/// Changes what is logged while the process runs.
+#[derive(Clone, Debug)]
+pub struct LogLevel(reload::Handle<EnvFilter, Registry>);
+
+impl LogLevel {
+    /// Logs by `level` from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`LoggingError::Level`] when it is no filter: then everything stays as it is.
+    pub fn set(&self, level: &str) -> Result<(), LoggingError> {
+        self.0.reload(filter(level)?).map_err(LoggingError::Gone)
+    }
+}
+
 /// Sets up logging for the whole process. Called once, by the supervisor, before anything logs.
 ///
 /// # Errors
 ///
 /// [`LoggingError::Level`] when the filter does not parse, [`LoggingError::Installed`] on a second
 /// call.
-pub fn init(config: &LogConfig) -> Result<(), LoggingError> {
-    let filter = filter(&config.level)?;
+pub fn init(config: &LogConfig) -> Result<LogLevel, LoggingError> {
+    let (filter, level) = reload::Layer::new(filter(&config.level)?);
     let output = Output::choose(config.format, StandardError::detect());
     let (layer, journal_fault) = match output {
         Output::Journal => match tracing_journald::layer() {
@@ -97,7 +115,7 @@ pub fn init(config: &LogConfig) -> Result<(), LoggingError> {
     if let Some(fault) = journal_fault {
         tracing::warn!(%fault, "the journal cannot be reached, logging to standard error");
     }
-    Ok(())
+    Ok(LogLevel(level))
 }
 
 fn human<S>() -> Box<dyn Layer<S> + Send + Sync>

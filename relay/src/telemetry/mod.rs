@@ -12,6 +12,7 @@ pub mod logging;
 pub mod process;
 pub mod readiness;
 pub mod redact;
+pub mod reloads;
 pub mod role;
 pub mod work;
 
@@ -20,5 +21,6 @@ pub use close::CloseReason;
 pub use counters::ShardCounters;
 pub use ledger::Ledger;
 pub use readiness::Readiness;
+pub use reloads::{ReloadCounts, ReloadOutcome, Reloads};
 pub use role::ClientRole;
 pub use work::WorkCounters;

@@ -21,6 +21,7 @@ mod publish_play;
 mod pull;
 mod push;
 mod push_return;
+mod reload;
 mod replace;
 mod scale;
 mod slow;

@@ -25,6 +25,8 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 /// The path of the binary.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_edgerelay");
 
+/// The name of its configuration file.
+const CONFIGURATION: &str = "edgerelay.toml";
 /// The name of its own hosts file, beside the configuration.
 const HOSTS: &str = "hosts";
 
@@ -157,7 +159,7 @@ impl Settings {
     /// Starts the relay and does not wait for it.
     pub(crate) fn launch(self) -> Relay {
         let folder = TempDir::new().expect("a temporary folder");
-        let file = folder.path().join("edgerelay.toml");
+        let file = folder.path().join(CONFIGURATION);
         std::fs::write(&file, self.text()).expect("write the configuration");
         let command = match &self.hosts {
             None => Command::new(BINARY),
@@ -195,8 +197,7 @@ impl Settings {
             std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("ours");
         };
         open(folder.path());
-        let (file, binary) =
-            (folder.path().join("edgerelay.toml"), folder.path().join("edgerelay"));
+        let (file, binary) = (folder.path().join(CONFIGURATION), folder.path().join("edgerelay"));
         std::fs::write(&file, self.text()).expect("write the configuration");
         std::fs::copy(BINARY, &binary).expect("copy the relay");
         open(&binary);
@@ -214,6 +215,13 @@ impl Settings {
         relay.wait_until_ready();
         relay
     }
+}
+
+/// What became of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reloaded {
+    Applied,
+    Refused,
 }
 
 /// A running relay.
@@ -250,6 +258,24 @@ impl Relay {
         // The file that is mounted, not another in its place.
         let mut file = OpenOptions::new().write(true).open(&file).expect("open the hosts file");
         file.write_all(text.as_bytes()).expect("write the hosts file");
+    }
+
+    /// Writes another configuration, tells it to read that, and waits until it has. What became of it.
+    #[track_caller]
+    pub(crate) fn reload(&self, text: &str) -> Reloaded {
+        let counts = || {
+            ["applied", "refused"].map(|outcome| {
+                self.metric("edgerelay_reloads_total", &[&format!("outcome=\"{outcome}\"")])
+            })
+        };
+        let before = counts();
+        std::fs::write(self.folder.path().join(CONFIGURATION), text).expect("write the file");
+        self.signal(Signal::HUP);
+        eventually("a reload", START_LIMIT, || match counts() {
+            [applied, _] if applied > before[0] => Some(Reloaded::Applied),
+            [_, refused] if refused > before[1] => Some(Reloaded::Refused),
+            _ => None,
+        })
     }
 
     /// Where it serves RTMP.
