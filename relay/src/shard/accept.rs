@@ -1,10 +1,15 @@
 //! Accepts connections on the shard's own listeners and lets them in or not.
+//!
+//! A listener may be shared with another process, which takes over or hands over: so nothing here is
+//! done to the socket itself, and an accept that is given up takes no connection with it.
 
-use std::net::{Shutdown, TcpListener};
+use std::io;
+use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
 
 use edgerelay_proto::session::{ServerSession, ServerSessionConfig};
-use edgerelay_uring::stop_listening;
+use tokio::net::TcpListener;
+use tokio_uring::net::TcpStream;
 
 use super::bounds::ACCEPT_PAUSE;
 use super::connection::{Role, Session};
@@ -13,29 +18,31 @@ use crate::hub::admission::AdmissionRefusal;
 use crate::telemetry::CloseReason;
 
 /// Starts a task for each listener.
-pub(super) fn start(shard: &Rc<Shard>, listeners: Vec<TcpListener>) {
+pub(super) fn start(shard: &Rc<Shard>, listeners: Vec<std::net::TcpListener>) {
     for listener in listeners {
-        let listener = Rc::new(tokio_uring::net::TcpListener::from_std(listener));
-        shard.listeners.borrow_mut().push(Rc::clone(&listener));
-        tokio_uring::spawn(accept(Rc::clone(shard), listener));
+        let watched = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
+        match watched {
+            Ok(listener) => {
+                tokio_uring::spawn(accept(Rc::clone(shard), listener));
+            }
+            Err(error) => tracing::error!(%error, "a listener cannot be watched"),
+        }
     }
 }
 
-/// Refuses connections from now on; the accepting tasks end.
+/// Accepts no connections any more: the accepting tasks end and close their listeners.
 pub(super) fn stop(shard: &Shard) {
-    for listener in shard.listeners.borrow_mut().drain(..) {
-        if let Err(error) = stop_listening(&listener) {
-            tracing::debug!(%error, "could not shut a listener");
-        }
-    }
+    shard.accepting.send_replace(false);
 }
 
-async fn accept(shard: Rc<Shard>, listener: Rc<tokio_uring::net::TcpListener>) {
+async fn accept(shard: Rc<Shard>, listener: TcpListener) {
+    let mut accepting = shard.accepting.subscribe();
     loop {
-        let accepted = listener.accept().await;
-        if shard.draining.get() {
-            return;
-        }
+        let accepted = tokio::select! {
+            biased;
+            _ = accepting.wait_for(|accepting| !*accepting) => return,
+            accepted = next(&listener) => accepted,
+        };
         let (socket, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -63,6 +70,14 @@ async fn accept(shard: Rc<Shard>, listener: Rc<tokio_uring::net::TcpListener>) {
         let session = ServerSession::new(session_config(&shard), shard.now(), random());
         shard.open(socket, address, Session::Server(Box::new(session)), Role::Idle, None);
     }
+}
+
+/// The next connection, as the ring's operations want it.
+async fn next(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, address) = listener.accept().await?;
+    let stream = stream.into_std()?;
+    stream.set_nonblocking(false)?;
+    Ok((TcpStream::from_std(stream), address))
 }
 
 fn session_config(shard: &Shard) -> ServerSessionConfig {

@@ -32,7 +32,7 @@ use std::thread::JoinHandle;
 
 use edgerelay_proto::time::Instant;
 use edgerelay_uring::{SendRing, SlabPool};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use self::bounds::RING_ENTRIES;
 use self::pace::Pace;
@@ -112,7 +112,7 @@ fn run(setup: ShardSetup) -> io::Result<()> {
             urgent: Notify::new(),
             pace: Pace::new(),
             done: Notify::new(),
-            listeners: RefCell::default(),
+            accepting: watch::channel(true).0,
             draining: Cell::new(false),
         });
         accept::start(&shard, listeners);
@@ -154,7 +154,8 @@ pub(super) struct Shard {
     pace: Pace,
     /// The shard is to end.
     done: Notify,
-    listeners: RefCell<Vec<Rc<tokio_uring::net::TcpListener>>>,
+    /// Whether connections are accepted.
+    accepting: watch::Sender<bool>,
     draining: Cell<bool>,
 }
 
