@@ -52,7 +52,13 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the node.
-    Run(ConfigArguments),
+    Run {
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// Take the place of the node that started this process.
+        #[arg(long, hide = true)]
+        take_over: bool,
+    },
     /// Check the configuration: exit 0, or 78 and each error with its line and column.
     Check {
         #[command(flatten)]
@@ -152,7 +158,7 @@ enum Request {
     /// Nothing: exit.
     Exit(Exit),
     /// Run the node, and where its configuration can be read again.
-    Run(Box<Config>, Box<ConfigSource>),
+    Run(Box<Config>, Box<ConfigSource>, ReadyTold),
     /// Count connections in the kernel.
     Account(Box<Config>, PinsAtExit),
     /// Run the node as the worker of its parent.
@@ -177,7 +183,7 @@ pub fn main() -> ExitCode {
     match request {
         Request::Exit(exit) => ExitCode::from(exit as u8),
         Request::Account(config, at_exit) => accounting::run(&config, at_exit),
-        Request::Run(config, source) => supervisor::run(*config, Some(*source), ReadyTold::Nobody),
+        Request::Run(config, source, ready) => supervisor::run(*config, Some(*source), ready),
         Request::Work(config, parent) => match workers::die_with(parent) {
             // What its parent handed over can be read once.
             Ok(()) => supervisor::run(*config, None, ReadyTold::Parent),
@@ -228,12 +234,13 @@ fn handle_arguments(
                 Request::Exit(Exit::Unavailable)
             }
         },
-        Command::Run(config) => {
+        Command::Run { config, take_over } => {
             let options = load_options(config, environment);
             match load_by(&options, err) {
                 Ok(loaded) => {
                     let source = ConfigSource { options, instance: None };
-                    Request::Run(Box::new(loaded.config), Box::new(source))
+                    let ready = if take_over { ReadyTold::Predecessor } else { ReadyTold::Nobody };
+                    Request::Run(Box::new(loaded.config), Box::new(source), ready)
                 }
                 Err(errors) => refuse(&errors, err),
             }
@@ -255,7 +262,7 @@ fn handle_arguments(
                 (Some(config), Some(parent)) => Request::Work(config, parent),
                 (Some(config), None) => {
                     let source = ConfigSource { options, instance: Some(instance) };
-                    Request::Run(config, Box::new(source))
+                    Request::Run(config, Box::new(source), ReadyTold::Nobody)
                 }
                 (None, _) => {
                     let _ = writeln!(err, "edgerelay: there is no port for worker {instance}");

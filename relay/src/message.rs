@@ -3,7 +3,7 @@
 
 mod working;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,6 +112,10 @@ pub enum ShardMessage {
     },
     /// Describe all streams and clients.
     Snapshot(oneshot::Sender<ShardSnapshot>),
+    /// Accept connections from these listeners from now on.
+    Listen(Vec<TcpListener>),
+    /// Accept no more; all else goes on.
+    StopListening,
     /// Close the listeners, ask clients to reconnect elsewhere, finish by the deadline.
     Drain {
         /// How long publishers and players have.

@@ -1,11 +1,15 @@
 //! Creates, wires, drains and stops everything that runs.
 
 mod cores;
+mod entry;
+mod handover;
 mod listeners;
 mod notify;
 mod reload;
+mod succession;
 
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -15,12 +19,15 @@ use edgerelay_uring::RingUnavailable;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use self::listeners::BindError;
+use self::entry::ControlEntry;
+use self::handover::{HandoverError, Predecessor, Successor};
+use self::listeners::{BindError, Given, Opening};
 use self::notify::Notifier;
 use self::reload::Reloader;
+use self::succession::{Taking, answered};
 use crate::accounting::{self, Accounting};
-use crate::config::{Config, ConfigSource, SocketSetting, Surroundings};
-use crate::control::{self, ControlHandle, ControlServer, ControlSocket, SocketError};
+use crate::config::{Config, ConfigSource};
+use crate::control::{ControlHandle, ControlServer, SocketError};
 use crate::hub::admission::Admission;
 use crate::hub::directory::Directory;
 use crate::id::ShardId;
@@ -69,12 +76,14 @@ pub enum ReadyTold {
     Nobody,
     /// Whoever reads the standard output: the node that started this one as its worker.
     Parent,
+    /// The node whose place this one takes, which hands over its listening sockets first.
+    Predecessor,
 }
 
 /// Runs the node until it is told to stop. `source` is where `config` can be read again.
 #[must_use]
 pub fn run(config: Config, source: Option<ConfigSource>, ready: ReadyTold) -> ExitCode {
-    match start(config, source).and_then(|node| node.serve(ready)) {
+    match start(config, source, ready).and_then(|node| node.serve(ready)) {
         Ok(()) => ExitCode::from(EXIT_OK),
         Err(failure) => {
             tracing::error!("{failure}");
@@ -99,9 +108,23 @@ struct Node {
     control: Option<ControlServer>,
     accounting: Option<Accounting>,
     workers: Option<WorkersHandle>,
+    /// Copies of all listeners, for a successor.
+    listeners: Vec<TcpListener>,
+    /// Until this node has taken another's place.
+    taking: Option<Taking>,
 }
 
-fn start(config: Config, source: Option<ConfigSource>) -> Result<Node, Failure> {
+/// Sockets that were opened before this process was.
+fn given(ready: ReadyTold) -> std::io::Result<(Option<Predecessor>, Given)> {
+    if ready == ReadyTold::Predecessor {
+        let (predecessor, sockets) = Predecessor::meet()?;
+        Ok((Some(predecessor), Given::new(sockets)))
+    } else {
+        Ok((None, Given::new(edgerelay_uring::inherited_listeners()?)))
+    }
+}
+
+fn start(config: Config, source: Option<ConfigSource>, ready: ReadyTold) -> Result<Node, Failure> {
     let level = logging::init(&config.log)?;
     edgerelay_uring::probe()?;
     let config = Arc::new(config);
@@ -111,9 +134,18 @@ fn start(config: Config, source: Option<ConfigSource>) -> Result<Node, Failure> 
         count => count,
     };
     let started = Instant::now();
-    let http = listeners::bind_http(&config.http.listen)?;
-    let rtmp = listeners::bind_rtmp(&config.rtmp.listen, shards)?;
-    let socket = bind_control_socket(&config)?;
+    let (predecessor, mut given) =
+        given(ready).map_err(|error| Failure::Start { what: "with given sockets", error })?;
+    let http = listeners::bind_http(&config.http.listen, &mut given)?;
+    let opening = if predecessor.is_some() { Opening::Later } else { Opening::AtOnce };
+    let mut rtmp = listeners::bind_rtmp(&config.rtmp.listen, shards, &mut given, opening)?;
+    for address in given.left_over() {
+        tracing::warn!(%address, "a socket was given that no address is configured for");
+    }
+    let copies: Result<Vec<_>, _> =
+        http.iter().chain(rtmp.iter().flatten()).map(TcpListener::try_clone).collect();
+    let copies = copies.map_err(|error| Failure::Start { what: "with its sockets", error })?;
+    let socket = if predecessor.is_some() { None } else { entry::bind_socket(&config)? };
     let readiness = Arc::new(Readiness::new(shards));
     readiness.on_listeners_bound();
     let enabled = config.accounting.enabled;
@@ -134,6 +166,10 @@ fn start(config: Config, source: Option<ConfigSource>) -> Result<Node, Failure> 
         .first()
         .map(|own| own.iter().filter_map(|it| it.local_addr().ok()).collect())
         .unwrap_or_default();
+    let waiting: Option<Vec<Vec<TcpListener>>> = predecessor.is_some().then(|| {
+        let none = (0..shards).map(|_| Vec::new()).collect();
+        std::mem::replace(&mut rtmp, none)
+    });
     let (tell, events) = mpsc::channel(NODE_EVENTS_MAX);
     let works = workers::are_wanted(&config);
     let mut running = Vec::with_capacity(shards);
@@ -168,25 +204,21 @@ fn start(config: Config, source: Option<ConfigSource>) -> Result<Node, Failure> 
     let workers = workers
         .transpose()
         .map_err(|error| Failure::Start { what: "the thread of the workers", error })?;
-    let control = if http.is_empty() && socket.is_none() {
-        None
-    } else {
-        let shown: Vec<_> = http.iter().filter_map(|it| it.local_addr().ok()).collect();
-        let path = socket.as_ref().map(ControlSocket::path);
-        tracing::info!(listen = ?shown, socket = ?path, "HTTP listening");
-        let handle = ControlHandle {
-            shards: peers.clone(),
-            counters,
-            config: config_seen,
-            reloads: Arc::clone(&reloads),
-            readiness: Arc::clone(&readiness),
-            ledger: Arc::clone(&ledger),
-            started,
-            work,
-            work_counters,
-        };
-        let server = control::start(http, socket, handle);
-        Some(server.map_err(|error| Failure::Start { what: "the control plane", error })?)
+    let handle = ControlHandle {
+        shards: peers.clone(),
+        counters,
+        config: config_seen,
+        reloads: Arc::clone(&reloads),
+        readiness: Arc::clone(&readiness),
+        ledger: Arc::clone(&ledger),
+        started,
+        work,
+        work_counters,
+    };
+    let entry = ControlEntry { http, handle };
+    let (control, taking) = match predecessor.zip(waiting) {
+        None => (entry.open(socket)?, None),
+        Some((predecessor, rtmp)) => (None, Some(Taking { predecessor, rtmp, entry })),
     };
     let accounting = if config.accounting.enabled {
         let accounting = accounting::start(&config.accounting, ledger, Arc::clone(&readiness));
@@ -196,35 +228,24 @@ fn start(config: Config, source: Option<ConfigSource>) -> Result<Node, Failure> 
     };
     tracing::info!(listen = ?addresses, shards, "RTMP listening");
     let reloader = Reloader { source, level, config: config_told, reloads, commons, shards: peers };
-    Ok(Node { reloader, readiness, shards: running, control, accounting, workers })
-}
-
-/// The control socket, if there is to be one. One that nobody asked for by name never keeps the node
-/// from starting.
-fn bind_control_socket(config: &Config) -> Result<Option<ControlSocket>, SocketError> {
-    let setting = &config.control.socket;
-    let Some(path) = setting.place(&Surroundings::of_process()) else {
-        if *setting == SocketSetting::Auto {
-            tracing::info!(
-                "no control socket: there is no folder for it; control.socket names one"
-            );
-        }
-        return Ok(None);
-    };
-    match ControlSocket::bind(&path, &config.control.group) {
-        Ok(socket) => Ok(Some(socket)),
-        Err(error) if *setting == SocketSetting::Auto => {
-            tracing::warn!(%error, "no control socket: commands cannot reach this node");
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
+    Ok(Node {
+        reloader,
+        readiness,
+        shards: running,
+        control,
+        accounting,
+        workers,
+        listeners: copies,
+        taking,
+    })
 }
 
 /// What ends the wait.
 enum Wake {
     Signal,
     Reload,
+    Upgrade,
+    Offered(Result<Successor, HandoverError>),
     Check,
 }
 
@@ -252,6 +273,9 @@ impl Node {
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut upgrade = signal(SignalKind::user_defined2()).map_err(failed)?;
+        let mut offer = None;
+        let mut replaced = false;
         let mut notifier = Notifier::new();
         let mut checks = tokio::time::interval(READY_INTERVAL);
         let started = Instant::now();
@@ -262,6 +286,8 @@ impl Node {
                 _ = interrupt.recv() => Wake::Signal,
                 // One that comes before the node is ready waits.
                 _ = hangup.recv(), if told_ready => Wake::Reload,
+                _ = upgrade.recv(), if told_ready && offer.is_none() => Wake::Upgrade,
+                answer = answered(&mut offer) => Wake::Offered(answer),
                 _ = checks.tick() => Wake::Check,
             };
             match wake {
@@ -271,6 +297,19 @@ impl Node {
                     let outcome = self.reloader.reload().await;
                     notifier.reloaded(outcome);
                 }
+                Wake::Upgrade => {
+                    tracing::info!("starting a process to take over");
+                    offer = Some(self.offer());
+                }
+                Wake::Offered(Ok(successor)) => {
+                    self.give_way(successor, &mut notifier).await;
+                    replaced = true;
+                    break;
+                }
+                Wake::Offered(Err(error)) => {
+                    tracing::error!("no other process takes over: {error}");
+                    offer = None;
+                }
                 Wake::Check => {}
             }
             self.check_shards()?;
@@ -278,6 +317,9 @@ impl Node {
                 return Err(Failure::Workers);
             }
             if !told_ready && self.readiness.is_ready() {
+                if let Some(taking) = self.taking.take() {
+                    self.take_over(taking).await?;
+                }
                 told_ready = true;
                 checks = tokio::time::interval(CHECK_INTERVAL);
                 notifier.ready();
@@ -291,6 +333,17 @@ impl Node {
             }
             notifier.tick(&self.alive());
         }
+        if replaced {
+            let until = Instant::now() + self.reloader.config().node.upgrade_timeout;
+            while !self.is_left() && Instant::now() < until {
+                tokio::select! {
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                    _ = checks.tick() => self.check_shards()?,
+                }
+            }
+        }
+        self.listeners.clear();
         let timeout = self.reloader.config().node.drain_timeout;
         self.readiness.on_drain();
         notifier.stopping();

@@ -123,9 +123,20 @@ fn dump_hides_stream_keys_unless_told_otherwise() {
 fn run_hands_over_the_configuration_with_flags_above_the_environment() {
     let environment = [("EDGERELAY_LOG__LEVEL", "warn"), ("EDGERELAY_NODE__ROLE", "edge")];
     let answer = ask(&["run", "--log-level", "debug"], &environment);
-    let Request::Run(config, _) = answer.request else { panic!("{}", answer.err) };
+    let Request::Run(config, ..) = answer.request else { panic!("{}", answer.err) };
     assert_eq!(config.log.level, "debug");
     assert_eq!(config.node.role, crate::config::Role::Edge);
+}
+
+#[test]
+fn a_process_that_takes_anothers_place_is_told_so() {
+    for (arguments, wanted) in
+        [(&["run"][..], ReadyTold::Nobody), (&["run", "--take-over"], ReadyTold::Predecessor)]
+    {
+        let answer = ask(arguments, &[]);
+        let Request::Run(_, _, ready) = answer.request else { panic!("{}", answer.err) };
+        assert_eq!(ready, wanted);
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub(super) const EFFECTS: &[(&str, Effect)] = &[
     ("node.name", Restart),
     ("node.shards", Restart),
     ("node.drain_timeout", AtOnce),
+    ("node.upgrade_timeout", AtOnce),
     ("rtmp.listen", Restart),
     // What players were told when they connected, and what frames in the logs are cut into.
     ("rtmp.chunk_size", Restart),

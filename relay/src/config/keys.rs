@@ -51,11 +51,12 @@ pub(super) fn visit_config<V: Visitor>(config: &mut Config, visitor: &mut V) {
 }
 
 fn visit_node<V: Visitor>(node: &mut NodeConfig, visitor: &mut V) {
-    let NodeConfig { role, name, shards, drain_timeout } = node;
+    let NodeConfig { role, name, shards, drain_timeout, upgrade_timeout } = node;
     visitor.setting("role", role, &ROLE);
     visitor.setting("name", name, &Text::NODE_NAME);
     visitor.setting("shards", shards, &Count { min: 0, max: limits::SHARDS_MAX });
     visitor.setting("drain_timeout", drain_timeout, &always(limits::DRAIN_TIMEOUT));
+    visitor.setting("upgrade_timeout", upgrade_timeout, &always(limits::DRAIN_TIMEOUT));
 }
 
 fn visit_rtmp<V: Visitor>(rtmp: &mut RtmpConfig, visitor: &mut V) {

@@ -91,6 +91,8 @@ pub struct NodeConfig {
     pub shards: usize,
     /// How long clients have to finish once the node stops.
     pub drain_timeout: Duration,
+    /// How long clients have to finish once another process has taken the node's place.
+    pub upgrade_timeout: Duration,
 }
 
 impl Default for NodeConfig {
@@ -100,6 +102,7 @@ impl Default for NodeConfig {
             name: String::new(),
             shards: 0,
             drain_timeout: Duration::from_secs(60),
+            upgrade_timeout: Duration::from_secs(4 * 3600),
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::bounds::{HANDOVER_FRAMES_MAX, MAILBOX_RESERVED};
 use super::state::{Leaving, State, StreamSlot};
 use super::stream::{Publication, Source};
-use super::{Shard, leg, timers};
+use super::{Shard, accept, leg, timers};
 use crate::hub::stream::Appended;
 use crate::id::{ConnectionId, ShardId, StreamKey};
 use crate::message::ShardMessage;
@@ -107,6 +107,11 @@ impl Shard {
                 // Whoever asked may have given up.
                 let _gone = reply.send(snapshot);
             }
+            ShardMessage::Listen(listeners) => {
+                drop(state);
+                accept::start(self, listeners);
+            }
+            ShardMessage::StopListening => accept::stop(self),
             ShardMessage::Drain { timeout } => {
                 drop(state);
                 timers::drain(self, timeout);

@@ -23,6 +23,8 @@ pub(super) struct Notifier {
     stopping: bool,
     /// The last reload was refused.
     refused: bool,
+    /// systemd listens to another process now.
+    replaced: bool,
 }
 
 impl Notifier {
@@ -35,6 +37,7 @@ impl Notifier {
             status_told: now,
             stopping: false,
             refused: false,
+            replaced: false,
         }
     }
 
@@ -60,7 +63,16 @@ impl Notifier {
         self.refused = outcome == ReloadOutcome::Refused;
     }
 
+    /// Another process is the node now. It is the last thing that systemd hears from this one.
+    pub(super) fn replaced_by(&mut self, pid: u32) {
+        tell(&[NotifyState::MainPid(pid)]);
+        self.replaced = true;
+    }
+
     pub(super) fn stopping(&mut self) {
+        if self.replaced {
+            return;
+        }
         self.stopping = true;
         tell(&[NotifyState::Stopping, NotifyState::Status("draining"), more_time()]);
     }
@@ -68,6 +80,9 @@ impl Notifier {
     /// Feeds the watchdog while the hearts of all shards that run beat, whose counters these are, and
     /// keeps the status line up to date.
     pub(super) fn tick(&mut self, counters: &[&Arc<ShardCounters>]) {
+        if self.replaced {
+            return;
+        }
         let now = Instant::now();
         if let Some(period) = self.watchdog
             && now - self.watchdog_fed >= period / 3

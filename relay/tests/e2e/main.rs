@@ -28,6 +28,7 @@ mod slow;
 mod support;
 mod timestamps;
 mod units;
+mod upgrade;
 mod upstreams;
 mod workers;
 mod yardstick;

@@ -1,6 +1,5 @@
 //! Another configuration while streams run: who notices it, and who must not.
 
-use std::os::unix::net::UnixDatagram;
 use std::thread;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use crate::support::eventually::eventually;
 use crate::support::ffmpeg::{Pace, Player, publish};
 use crate::support::machine;
 use crate::support::media::Clip;
+use crate::support::notify::NotifySocket;
 use crate::support::ports::free_address;
 use crate::support::relay::{Relay, Reloaded, Settings};
 use crate::support::rtmp::{Peer, block_on};
@@ -289,26 +289,15 @@ fn what_needs_a_restart_is_named_and_left_as_it_is() {
 #[test]
 fn systemd_is_told_of_a_reload_from_its_beginning_to_its_end() {
     let _machine = machine::shared();
-    let folder = tempfile::TempDir::new().unwrap();
-    let path = folder.path().join("notify");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(LIMIT)).unwrap();
-    let hear = |wanted: &str| loop {
-        let mut bytes = [0; 4096];
-        let count = socket.recv(&mut bytes).unwrap_or_else(|error| panic!("{wanted}: {error}"));
-        let told = String::from_utf8_lossy(&bytes[..count]).into_owned();
-        if told.lines().any(|line| line == wanted) {
-            return told;
-        }
-    };
-    let plain = settings().environment("NOTIFY_SOCKET", path.to_str().unwrap());
+    let systemd = NotifySocket::start();
+    let plain = settings().environment("NOTIFY_SOCKET", &systemd.address());
     let relay = plain.clone().start();
-    hear("READY=1");
+    systemd.hear("READY=1");
     for text in [plain.text(), "[rtmp\n".to_owned()] {
         relay.reload(&text);
-        let reloading = hear("RELOADING=1");
+        let reloading = systemd.hear("RELOADING=1");
         let since = reloading.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC="));
         assert!(since.is_some_and(|since| since.parse::<u64>().is_ok()), "{reloading}");
-        hear("READY=1");
+        systemd.hear("READY=1");
     }
 }

@@ -18,9 +18,10 @@ fn every_key_has_its_effect_and_the_book_says_which() {
     assert_eq!(listed.len(), EFFECTS.len(), "a key is listed twice");
     assert_eq!(listed, Catalogue::new().keys.into_keys().collect::<BTreeSet<_>>());
 
-    for (effect, heading) in
-        [(Effect::FromNowOn, "- From then on: "), (Effect::Restart, "- After a restart: ")]
-    {
+    for (effect, heading) in [
+        (Effect::FromNowOn, "- From then on: "),
+        (Effect::Restart, "- After a restart, or an upgrade: "),
+    ] {
         let begins = BOOK.find(heading).unwrap_or_else(|| panic!("the book lacks {heading:?}"));
         let paragraph = BOOK[begins..].split("\n- ").next().unwrap();
         let paragraph = paragraph.split("\n\n").next().unwrap();

@@ -12,6 +12,7 @@ pub(crate) mod media;
 pub(crate) mod meter;
 pub(crate) mod namespace;
 pub(crate) mod nginx;
+pub(crate) mod notify;
 pub(crate) mod operator;
 pub(crate) mod packaging;
 pub(crate) mod peers;

@@ -53,19 +53,21 @@ impl Output {
 impl Process {
     /// Starts `command` without standard input.
     pub(crate) fn start(command: &mut Command) -> Self {
-        Self::start_reading(command.stdin(Stdio::null()))
+        Self::start_with_input(command, Stdio::null())
     }
 
     /// Starts `command` with what is typed for its standard input.
     pub(crate) fn start_typing(command: &mut Command) -> (Self, ChildStdin) {
-        let mut process = Self::start_reading(command.stdin(Stdio::piped()));
+        let mut process = Self::start_with_input(command, Stdio::piped());
         let keys = process.child.stdin.take().expect("piped");
         (process, keys)
     }
 
-    fn start_reading(command: &mut Command) -> Self {
+    /// Starts `command` with that as its standard input.
+    pub(crate) fn start_with_input(command: &mut Command, input: Stdio) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -116,6 +118,11 @@ impl Process {
     #[track_caller]
     pub(crate) fn status(&self) -> String {
         std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs")
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends it a signal. No error when it has ended.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -172,6 +173,22 @@ impl Settings {
         self.run(command, folder, &file)
     }
 
+    /// Starts the relay with a listening socket as systemd gives one, and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn start_with_socket(self, listener: TcpListener) -> Relay {
+        const GIVE: &str = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
+        let folder = TempDir::new().expect("a temporary folder");
+        let file = folder.path().join(CONFIGURATION);
+        std::fs::write(&file, self.text()).expect("write the configuration");
+        let mut command = Command::new("sh");
+        command.args(["-c", GIVE, "sh", BINARY, "run", "--config"]).arg(&file);
+        let input = Stdio::from(OwnedFd::from(listener));
+        let process = Process::start_with_input(&mut command, input);
+        let mut relay = Relay { process, rtmp: self.rtmp, http: self.http, folder };
+        relay.wait_until_ready();
+        relay
+    }
+
     fn run(self, mut command: Command, folder: TempDir, file: &Path) -> Relay {
         command.envs(self.environment);
         command.args(["run", "--config"]).arg(file);
@@ -269,13 +286,30 @@ impl Relay {
             })
         };
         let before = counts();
-        std::fs::write(self.folder.path().join(CONFIGURATION), text).expect("write the file");
+        self.write(text);
         self.signal(Signal::HUP);
         eventually("a reload", START_LIMIT, || match counts() {
             [applied, _] if applied > before[0] => Some(Reloaded::Applied),
             [_, refused] if refused > before[1] => Some(Reloaded::Refused),
             _ => None,
         })
+    }
+
+    /// Writes another configuration, of which it is told nothing.
+    pub(crate) fn write(&self, text: &str) {
+        std::fs::write(self.folder.path().join(CONFIGURATION), text).expect("write the file");
+    }
+
+    /// The process that answers HTTP at its address.
+    pub(crate) fn answering(&self) -> Option<i32> {
+        let stat = ask(self.http, "/stat")?.body;
+        let (pid, _) = stat.split_once("<pid>")?.1.split_once("</pid>")?;
+        pid.parse().ok()
+    }
+
+    /// The process that was started.
+    pub(crate) fn pid(&self) -> i32 {
+        i32::try_from(self.process.id()).expect("a process id")
     }
 
     /// Where it serves RTMP.
