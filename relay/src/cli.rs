@@ -73,6 +73,8 @@ enum Command {
     Clients(AskArguments),
     /// List the workers of the running node and what they carry.
     Workers(AskArguments),
+    /// Have the running node read its configuration again: exit 0, or 78 and each error with its place.
+    Reload(AskArguments),
     /// Watch the running node: streams, connections, workers, and how fast bytes go.
     Top(TopArguments),
     /// Count connections in the kernel: load the programs, pin their maps, stay. Takes CAP_BPF,
@@ -278,6 +280,9 @@ fn handle_arguments(
         }
         Command::Workers(arguments) => {
             ask(Asking::new(Question::Workers, arguments, environment), err)
+        }
+        Command::Reload(arguments) => {
+            ask(Asking::new(Question::Reload, arguments, environment), err)
         }
         Command::Top(arguments) => ask(Asking::top(arguments, environment), err),
         Command::Guard { inner, command } => Request::Guard { command, inner },

@@ -1,6 +1,7 @@
 //! The owned values that threads exchange: shard to shard, and shards, control plane and workers with
 //! each other.
 
+mod reloading;
 mod working;
 
 use std::net::{SocketAddr, TcpListener};
@@ -11,6 +12,7 @@ use edgerelay_proto::media::{AudioSummary, VideoSummary};
 use edgerelay_proto::session::MediaMessage;
 use tokio::sync::oneshot;
 
+pub use self::reloading::{RELOAD_REQUESTS_MAX, ReloadReport, ReloadRequest, ReloadedKey};
 pub use self::working::{
     LegEnd, NODE_EVENTS_MAX, NodeEvent, PipelineFailure, PipelineState, StreamReport, WorkSnapshot,
     WorkedStream, WorkerSnapshot,

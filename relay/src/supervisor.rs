@@ -31,7 +31,9 @@ use crate::control::{ControlHandle, ControlServer, SocketError};
 use crate::hub::admission::Admission;
 use crate::hub::directory::Directory;
 use crate::id::ShardId;
-use crate::message::{NODE_EVENTS_MAX, ShardMessage, WorkSnapshot};
+use crate::message::{
+    NODE_EVENTS_MAX, RELOAD_REQUESTS_MAX, ReloadRequest, ShardMessage, WorkSnapshot,
+};
 use crate::shard::{self, Commons, MAILBOX_MESSAGES_MAX, ShardSetup};
 use crate::telemetry::{Ledger, Readiness, Reloads, ShardCounters, logging};
 use crate::workers::{self, WorkersHandle, WorkersSetup};
@@ -112,6 +114,7 @@ struct Node {
     listeners: Vec<TcpListener>,
     /// Until this node has taken another's place.
     taking: Option<Taking>,
+    reload_requests: mpsc::Receiver<ReloadRequest>,
 }
 
 /// Sockets that were opened before this process was.
@@ -204,11 +207,13 @@ fn start(config: Config, source: Option<ConfigSource>, ready: ReadyTold) -> Resu
     let workers = workers
         .transpose()
         .map_err(|error| Failure::Start { what: "the thread of the workers", error })?;
+    let (reload, reload_requests) = mpsc::channel(RELOAD_REQUESTS_MAX);
     let handle = ControlHandle {
         shards: peers.clone(),
         counters,
         config: config_seen,
         reloads: Arc::clone(&reloads),
+        reload,
         readiness: Arc::clone(&readiness),
         ledger: Arc::clone(&ledger),
         started,
@@ -237,13 +242,15 @@ fn start(config: Config, source: Option<ConfigSource>, ready: ReadyTold) -> Resu
         workers,
         listeners: copies,
         taking,
+        reload_requests,
     })
 }
 
 /// What ends the wait.
 enum Wake {
     Signal,
-    Reload,
+    /// And who is to be told what became of it.
+    Reload(Option<ReloadRequest>),
     Upgrade,
     Offered(Result<Successor, HandoverError>),
     Check,
@@ -285,17 +292,22 @@ impl Node {
                 _ = terminate.recv() => Wake::Signal,
                 _ = interrupt.recv() => Wake::Signal,
                 // One that comes before the node is ready waits.
-                _ = hangup.recv(), if told_ready => Wake::Reload,
+                _ = hangup.recv(), if told_ready => Wake::Reload(None),
+                Some(asked) = self.reload_requests.recv(), if told_ready => {
+                    Wake::Reload(Some(asked))
+                }
                 _ = upgrade.recv(), if told_ready && offer.is_none() => Wake::Upgrade,
                 answer = answered(&mut offer) => Wake::Offered(answer),
                 _ = checks.tick() => Wake::Check,
             };
             match wake {
                 Wake::Signal => break,
-                Wake::Reload => {
+                Wake::Reload(asked) => {
                     notifier.reloading();
-                    let outcome = self.reloader.reload().await;
-                    notifier.reloaded(outcome);
+                    let report = self.reloader.reload().await;
+                    notifier.reloaded(report.applied);
+                    // Whoever asked may not have waited.
+                    let _gone = asked.map(|asked| asked.send(report));
                 }
                 Wake::Upgrade => {
                     tracing::info!("starting a process to take over");

@@ -7,10 +7,12 @@ use clap::Args;
 
 use super::Exit;
 use super::answers::{Clients, Scaler, Streams, Workers};
+use super::human;
 use super::listing::{self, Listing};
 use super::node::{AskError, NodeClient, block_on, parse};
 use super::top::{self, TopArguments};
 use crate::config::{ConfigErrors, LoadOptions, Surroundings, load};
+use crate::message::ReloadReport;
 
 /// The paths of the API.
 pub(super) const STREAMS: &str = "/api/v1/streams";
@@ -18,6 +20,9 @@ pub(super) const CLIENTS: &str = "/api/v1/clients";
 pub(super) const WORKERS: &str = "/api/v1/workers";
 pub(super) const SCALER: &str = "/api/v1/scaler";
 pub(super) const HEALTH: &str = "/health";
+const RELOAD: &str = "/api/v1/reload";
+/// Characters of one change that are shown.
+const CHANGE_CHARS_MAX: usize = 500;
 
 /// Which node is asked.
 #[derive(Debug, Args)]
@@ -71,6 +76,7 @@ pub(super) enum Question {
     Streams(Form),
     Clients(Form),
     Workers(Form),
+    Reload(Form),
     Top(top::Options),
 }
 
@@ -103,6 +109,7 @@ impl Asking {
     pub(super) fn run(self, out: &mut impl Write, err: &mut impl Write) -> Exit {
         let asked = match self.question {
             Question::Top(options) => return top::run(self.candidates, options, out, err),
+            Question::Reload(form) => return self.reload(form, out, err),
             Question::Streams(form) => self.list(form, out, err, &[STREAMS], |answers| {
                 let answer: Streams = parse(STREAMS, first(answers))?;
                 Ok((listing::streams(&answer), answer.shards_missing))
@@ -119,6 +126,34 @@ impl Asking {
             }),
         };
         conclude(asked, err)
+    }
+
+    /// Has the node read its configuration again, and prints what changed or what is wrong.
+    fn reload(&self, form: Form, out: &mut impl Write, err: &mut impl Write) -> Exit {
+        let told = || -> Result<(String, ReloadReport), Trouble> {
+            let answer = block_on(async {
+                let mut node = NodeClient::connect(&self.candidates).await?;
+                node.tell(RELOAD).await
+            });
+            let answer = answer.map_err(Trouble::Start)??;
+            let report = parse(RELOAD, &answer)?;
+            Ok((answer, report))
+        };
+        let (answer, report) = match told() {
+            Ok(told) => told,
+            Err(trouble) => return conclude(Err(trouble), err),
+        };
+        if form == Form::Json {
+            let _unread = writeln!(out, "{answer}");
+        } else {
+            for line in reload_lines(&report) {
+                let _unread = writeln!(out, "{}", human::printable(&line, CHANGE_CHARS_MAX));
+            }
+            for error in &report.errors {
+                let _unread = writeln!(err, "{}", human::printable(error, CHANGE_CHARS_MAX));
+            }
+        }
+        if report.applied { Exit::Success } else { Exit::Configuration }
     }
 
     /// Asks for `pages`, the first of which is what `--json` prints, and prints what `show` makes of
@@ -157,6 +192,35 @@ impl Asking {
         }
         Ok(())
     }
+}
+
+/// What a reload did, a line for each key.
+fn reload_lines(report: &ReloadReport) -> Vec<String> {
+    if !report.applied {
+        return vec!["not reloaded; the configuration before is in force".to_owned()];
+    }
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    let mut lines: Vec<_> = report
+        .changes
+        .iter()
+        .map(|change| {
+            let when = match change.effect.as_str() {
+                "from_now_on" => ", for what begins from now on",
+                "restart" => ", not before a restart",
+                _ => "",
+            };
+            format!(
+                "{}: {} instead of {}{when}",
+                change.key,
+                value(&change.new),
+                value(&change.old)
+            )
+        })
+        .collect();
+    if lines.is_empty() {
+        lines.push("nothing has changed".to_owned());
+    }
+    lines
 }
 
 fn first(answers: &[String]) -> &str {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Request, StatusCode, header};
+use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -101,16 +101,26 @@ impl NodeClient {
 
     /// What the node answers to GET of `page`.
     pub(super) async fn ask(&mut self, page: &'static str) -> Result<String, AskError> {
+        self.say(Method::GET, page).await
+    }
+
+    /// Has the node do something, and what it answers.
+    pub(super) async fn tell(&mut self, page: &'static str) -> Result<String, AskError> {
+        self.say(Method::POST, page).await
+    }
+
+    async fn say(&mut self, method: Method, page: &'static str) -> Result<String, AskError> {
         let path = self.path.clone();
-        match timeout(ANSWER_TIME_MAX, self.exchange(page)).await {
+        match timeout(ANSWER_TIME_MAX, self.exchange(method, page)).await {
             Ok(answer) => answer,
             Err(_) => Err(AskError::Silent(path)),
         }
     }
 
-    async fn exchange(&mut self, page: &'static str) -> Result<String, AskError> {
+    async fn exchange(&mut self, method: Method, page: &'static str) -> Result<String, AskError> {
         let broken = |error: String| AskError::Broken(self.path.clone(), error);
-        let request = Request::get(page).header(header::HOST, "node").body(Body::empty());
+        let request = Request::builder().method(method).uri(page).header(header::HOST, "node");
+        let request = request.body(Body::empty());
         let request = request.map_err(|error| broken(error.to_string()))?;
         let answer = self.sender.send_request(request).await;
         let answer = answer.map_err(|error| broken(error.to_string()))?;

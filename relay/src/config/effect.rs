@@ -14,6 +14,18 @@ pub enum Effect {
     Restart,
 }
 
+impl Effect {
+    /// The effect as the API says it.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::AtOnce => "at_once",
+            Self::FromNowOn => "from_now_on",
+            Self::Restart => "restart",
+        }
+    }
+}
+
 use Effect::{AtOnce, FromNowOn, Restart};
 
 /// Every key with its effect; those of arrays without places, as the book names them.

@@ -2,7 +2,7 @@
 //! on a thread of its own.
 //!
 //! It asks shards through their mailboxes and reads their counters; it never touches a stream, and
-//! no shard waits for it. Everything it serves is a read.
+//! no shard waits for it. What it serves are reads, and on the control socket the wish for a reload.
 
 mod access;
 mod api;
@@ -30,7 +30,7 @@ use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Config;
-use crate::message::{ShardMessage, WorkSnapshot};
+use crate::message::{ReloadRequest, ShardMessage, WorkSnapshot};
 pub use crate::telemetry::Readiness;
 use crate::telemetry::{Ledger, Reloads, ShardCounters, WorkCounters};
 use collector::{ANSWER_WAIT_MAX, Collector, REUSE_AGE_MAX};
@@ -53,6 +53,8 @@ pub struct ControlHandle {
     pub readiness: Arc<Readiness>,
     /// What the kernel counts.
     pub ledger: Arc<Ledger>,
+    /// Where to ask for a reload.
+    pub reload: mpsc::Sender<ReloadRequest>,
     /// When the process started.
     pub started: Instant,
     /// The work on streams, if there is any.

@@ -1,4 +1,4 @@
-//! Which path answers with what. All are reads; a change has no path here.
+//! Which path answers with what. All are reads but one, which the control socket alone answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,11 +9,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::access::Access;
 use super::api::{Clients, Ready, Streams, shards_missing};
 use super::collector::Collector;
 use super::merge::NodeSnapshot;
@@ -63,6 +65,9 @@ pub(super) const PAGES: [(&str, Page); 12] = [
     ("/api/v1/openapi.json", Page::Description),
 ];
 
+/// Has the node read its configuration again, for those who may change something.
+pub(super) const RELOAD: &str = "/api/v1/reload";
+
 /// What the pages are made from.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -72,7 +77,12 @@ pub(super) struct Node {
 
 /// The service for one node.
 pub(super) fn router(node: Arc<Node>) -> Router {
-    let mut router = Router::new();
+    let reload = |State(node): State<Arc<Node>>, request: Request| async move {
+        let access = request.extensions().get::<Access>().copied();
+        drop(request);
+        node.reload(access).await
+    };
+    let mut router = Router::new().route(RELOAD, post(reload));
     for (path, page) in PAGES {
         let answer = move |State(node): State<Arc<Node>>| async move { node.answer(page).await };
         router = router.route(path, get(answer));
@@ -80,7 +90,7 @@ pub(super) fn router(node: Arc<Node>) -> Router {
     router
         .fallback(async || error(StatusCode::NOT_FOUND, "no such path"))
         .method_not_allowed_fallback(async || {
-            error(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here")
+            error(StatusCode::METHOD_NOT_ALLOWED, "this path does not answer that method")
         })
         .layer(middleware::from_fn(bounded))
         .with_state(node)
@@ -145,6 +155,21 @@ impl Node {
             }
             Page::Clients => Json(Clients::from(snapshot)).into_response(),
             _ => Json(self.health(snapshot)).into_response(),
+        }
+    }
+
+    async fn reload(&self, access: Option<Access>) -> Response {
+        const ENDING: &str = "the node is about to end";
+        if access != Some(Access::All) {
+            return error(StatusCode::FORBIDDEN, "the control socket alone takes this");
+        }
+        let (tell, report) = oneshot::channel();
+        if self.handle.reload.send(tell).await.is_err() {
+            return error(StatusCode::SERVICE_UNAVAILABLE, ENDING);
+        }
+        match report.await {
+            Ok(report) => Json(report).into_response(),
+            Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, ENDING),
         }
     }
 

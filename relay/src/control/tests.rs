@@ -9,9 +9,10 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::pages::{PAGES, Page};
+use super::pages::{PAGES, Page, RELOAD};
 use super::*;
 use crate::id::StreamKey;
+use crate::message::ReloadReport;
 
 /// No test waits longer for anything.
 const WAIT_MAX: Duration = Duration::from_secs(20);
@@ -35,6 +36,7 @@ fn node(scripts: &[Script]) -> Node {
         counters: Vec::new(),
         config: watch::channel(Arc::default()).1,
         reloads: Arc::new(Reloads::new(std::time::UNIX_EPOCH)),
+        reload: reloading(),
         readiness: Arc::new(Readiness::new(scripts.len())),
         ledger: Arc::new(Ledger::new()),
         started: Instant::now(),
@@ -66,6 +68,17 @@ fn node(scripts: &[Script]) -> Node {
     let ledger = Arc::clone(&handle.ledger);
     let collector = Collector::new(handle.shards.clone(), ledger, wait_max, Duration::ZERO);
     Node { handle, collector }
+}
+
+/// Whoever answers requests to reload.
+fn reloading() -> mpsc::Sender<ReloadRequest> {
+    let (requests, mut asked) = mpsc::channel::<ReloadRequest>(1);
+    tokio::spawn(async move {
+        while let Some(request) = asked.recv().await {
+            let _ = request.send(ReloadReport { applied: true, ..ReloadReport::default() });
+        }
+    });
+    requests
 }
 
 fn start_fixture(scripts: &[Script], limits: ServerLimits) -> Fixture {
@@ -145,6 +158,7 @@ async fn the_description_names_exactly_the_paths_that_are_served() {
     let described: Vec<&str> =
         description["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     let mut served: Vec<&str> = PAGES.iter().map(|(path, _)| *path).collect();
+    served.push(RELOAD);
     served.sort_unstable();
     assert_eq!(described, served);
     let health = ask(node.address, "GET", "/health").await.json();
@@ -162,6 +176,8 @@ async fn other_paths_and_methods_are_refused() {
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
         assert_eq!(ask(node.address, method, "/metrics").await.status, 405, "{method}");
     }
+    assert_eq!(ask(node.address, "GET", RELOAD).await.status, 405);
+    assert_eq!(ask(node.address, "POST", RELOAD).await.status, 403, "not over TCP");
     let reply = ask(node.address, "HEAD", "/stat").await;
     assert_eq!((reply.status, reply.body.as_str()), (200, ""));
 }

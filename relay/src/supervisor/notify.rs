@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-use crate::telemetry::{ClientRole, ReloadOutcome, ShardCounters};
+use crate::telemetry::{ClientRole, ShardCounters};
 
 const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -53,14 +53,15 @@ impl Notifier {
         }
     }
 
-    pub(super) fn reloaded(&mut self, outcome: ReloadOutcome) {
-        let status = match outcome {
-            ReloadOutcome::Applied => "configuration reloaded",
-            ReloadOutcome::Refused => "configuration not reloaded, the one before is in force",
+    pub(super) fn reloaded(&mut self, applied: bool) {
+        let status = if applied {
+            "configuration reloaded"
+        } else {
+            "configuration not reloaded, the one before is in force"
         };
         tell(&[NotifyState::Ready, NotifyState::Status(status)]);
         self.status_told = Instant::now();
-        self.refused = outcome == ReloadOutcome::Refused;
+        self.refused = !applied;
     }
 
     /// Another process is the node now. It is the last thing that systemd hears from this one.

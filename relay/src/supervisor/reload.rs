@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use crate::config::{Config, ConfigErrors, ConfigSource, Effect, Reload, local_addresses};
-use crate::message::ShardMessage;
+use crate::config::{Change, Config, ConfigSource, Effect, Reload, local_addresses};
+use crate::message::{ReloadReport, ReloadedKey, ShardMessage};
 use crate::shard::Commons;
-use crate::telemetry::{ReloadOutcome, Reloads, logging::LogLevel};
+use crate::telemetry::{Reloads, logging::LogLevel};
 
 /// What a shard has to take a configuration over. One that hangs is the watchdog's business.
 const SHARD_PATIENCE: Duration = Duration::from_secs(10);
@@ -33,45 +33,36 @@ impl Reloader {
     }
 
     /// Reads the configuration and puts it in force.
-    pub(super) async fn reload(&self) -> ReloadOutcome {
+    pub(super) async fn reload(&self) -> ReloadReport {
         let Some(source) = self.source.clone() else {
-            tracing::warn!("this configuration was handed over and cannot be read again");
-            self.reloads.on_refused(vec!["there is nothing to read it from".to_owned()]);
-            return ReloadOutcome::Refused;
+            return self.refuse(vec!["what it was started with cannot be read again".to_owned()]);
         };
         let running = self.config();
         // A file may lie on something slow; the shards are looked after meanwhile, but for this thread.
         let read = tokio::task::spawn_blocking(move || source.reload(&running, local_addresses()));
         match read.await {
-            Ok(Ok(reload)) => {
-                self.apply(reload).await;
-                ReloadOutcome::Applied
-            }
+            Ok(Ok(reload)) => self.apply(reload).await,
             Ok(Err(errors)) => {
-                self.refuse(&errors);
-                ReloadOutcome::Refused
+                let mut told: Vec<_> = errors.errors.iter().map(ToString::to_string).collect();
+                if errors.omitted > 0 {
+                    told.push(format!("and {} more", errors.omitted));
+                }
+                self.refuse(told)
             }
-            Err(panic) => {
-                tracing::error!(%panic, "reading the configuration failed");
-                self.reloads.on_refused(vec![panic.to_string()]);
-                ReloadOutcome::Refused
-            }
+            Err(panic) => self.refuse(vec![panic.to_string()]),
         }
     }
 
-    fn refuse(&self, errors: &ConfigErrors) {
-        let told: Vec<_> = errors.errors.iter().map(ToString::to_string).collect();
-        for error in &told {
+    fn refuse(&self, errors: Vec<String>) -> ReloadReport {
+        for error in &errors {
             tracing::error!("configuration: {error}");
         }
-        tracing::error!(
-            errors = errors.errors.len() + errors.omitted,
-            "configuration not reloaded; the one before stays in force"
-        );
-        self.reloads.on_refused(told);
+        tracing::error!("configuration not reloaded; the one before stays in force");
+        self.reloads.on_refused(errors.clone());
+        ReloadReport { errors, ..ReloadReport::default() }
     }
 
-    async fn apply(&self, reload: Reload) {
+    async fn apply(&self, reload: Reload) -> ReloadReport {
         let Reload { config, changes, warnings } = reload;
         for warning in warnings {
             tracing::warn!("configuration: {warning}");
@@ -101,6 +92,13 @@ impl Reloader {
         }
         tracing::info!(changes = applied, restart = restart_keys.len(), "configuration reloaded");
         self.reloads.on_applied(SystemTime::now(), restart_keys);
+        let changes = changes.into_iter().map(|Change { key, old, new, effect }| ReloadedKey {
+            key,
+            old,
+            new,
+            effect: effect.label().to_owned(),
+        });
+        ReloadReport { applied: true, errors: Vec::new(), changes: changes.collect() }
     }
 
     async fn distribute(&self, config: Arc<Config>) {

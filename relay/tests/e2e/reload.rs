@@ -1,5 +1,6 @@
 //! Another configuration while streams run: who notices it, and who must not.
 
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use crate::support::machine;
 use crate::support::media::Clip;
 use crate::support::notify::NotifySocket;
 use crate::support::ports::free_address;
-use crate::support::relay::{Relay, Reloaded, Settings};
+use crate::support::process::{Process, code};
+use crate::support::relay::{BINARY, Relay, Reloaded, Settings};
 use crate::support::rtmp::{Peer, block_on};
 use crate::support::swarm::Swarm;
 use crate::support::upstream::{Publication, Upstream};
@@ -300,4 +302,32 @@ fn systemd_is_told_of_a_reload_from_its_beginning_to_its_end() {
         assert!(since.is_some_and(|since| since.parse::<u64>().is_ok()), "{reloading}");
         systemd.hear("READY=1");
     }
+}
+
+#[test]
+fn the_command_has_the_node_reload_and_says_what_changed() {
+    let _machine = machine::shared();
+    let folder = tempfile::TempDir::new().unwrap();
+    let socket = folder.path().join("control.sock");
+    let plain = settings().control(&format!("socket = \"{}\"", socket.display()));
+    let relay = plain.clone().start();
+    let reload = |text: &str| {
+        relay.write(text);
+        let mut command = Command::new(BINARY);
+        let mut asked = Process::start(command.args(["reload", "--socket"]).arg(&socket));
+        (code(asked.wait(LIMIT)), asked.stdout(), asked.stderr())
+    };
+    assert_eq!(reload(&plain.text()), (0, "nothing has changed\n".to_owned(), String::new()));
+    let other = plain.clone().rtmp("chunk_size = 4096").rtmp("connections_max = 7");
+    let (exit, changed, _) = reload(&other.text());
+    assert_eq!(exit, 0);
+    assert_eq!(
+        changed,
+        "rtmp.chunk_size: \"4KiB\" instead of \"64KiB\", not before a restart\n\
+         rtmp.connections_max: 7 instead of 10000\n"
+    );
+    let (exit, said, errors) = reload("[rtmp]\nlissten = []\n");
+    assert_eq!((exit, said.contains("not reloaded")), (78, true), "{said}");
+    assert!(errors.contains("edgerelay.toml:2:1: rtmp.lissten: unknown key"), "{errors}");
+    assert_eq!(relay.metric("edgerelay_reloads_total", &["outcome=\"applied\""]), 2.0);
 }

@@ -46,6 +46,15 @@ async fn it_serves_every_page_without_any_tcp_listener() {
 }
 
 #[tokio::test]
+async fn its_owner_may_have_the_configuration_read_again() {
+    let local = start_local(ServerLimits::default());
+    let request = format!("POST {RELOAD} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n");
+    let answer = talk(&local.path, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(answer.ends_with("{\"applied\":true,\"errors\":[],\"changes\":[]}"), "{answer}");
+}
+
+#[tokio::test]
 async fn it_is_gone_after_the_end() {
     let local = start_local(ServerLimits::default());
     assert!(talk(&local.path, ASK).await.ends_with("ok\n"));
