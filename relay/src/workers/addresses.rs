@@ -58,7 +58,7 @@ impl Known {
         }
         let known: BTreeSet<_> = self.by_number.values().map(|place| place.address).collect();
         for address in found.difference(&known) {
-            let after = self.last.saturating_add(1)..=u16::MAX;
+            let after = (self.last..=u16::MAX).skip(1);
             let mut numbers = after.chain(1..=self.last).map(WorkerId);
             let Some(number) = numbers.find(|number| !self.by_number.contains_key(number)) else {
                 return;
