@@ -14,7 +14,7 @@ use crate::support::kernel::{Loader, PinPlace, pinned};
 use crate::support::machine;
 use crate::support::media::Clip;
 use crate::support::meter::Meter;
-use crate::support::namespace::mounts;
+use crate::support::namespace::{in_own_network, mounts, segments_sent_again, set_loopback};
 use crate::support::relay::{Relay, Settings};
 use crate::support::rtmp::block_on;
 use crate::support::scripted::{Encoder, Viewer};
@@ -306,6 +306,43 @@ fn accounting_sums_up_every_role() {
             (closed == opened && counted("connections", role)(&relay) == 0.0).then_some(())
         });
     }
+}
+
+#[test]
+fn accounting_counts_what_was_sent_again() {
+    let _machine = machine::shared();
+    let Some(place) = PinPlace::new() else { return };
+    in_own_network(|| {
+        // So that what is lost is the relay's: it sends at its next step, when the way is closed.
+        let settings =
+            place.settings().rtmp("merge_window = \"3s\"").rtmp("merge_window_max = \"3s\"");
+        let _loader = Loader::start(&settings);
+        let relay = settings.start();
+        attached(&relay, 1.0);
+        block_on(async {
+            let mut encoder = Encoder::start(&relay.url("cam1"), 1).await;
+            encoder.send(50).await;
+            let mut viewer = Viewer::start(&relay.url("cam1")).await;
+            viewer.watch_until(1, encoder.source.made() - 1).await;
+            encoder.send(50).await;
+            set_loopback("down");
+            let port = relay.address().port();
+            eventually("segments to be sent again", LIMIT, || {
+                (segments_sent_again(port) > 1).then_some(())
+            });
+            set_loopback("up");
+            viewer.watch_until(1, encoder.source.made() - 1).await;
+            let roles = ["publish", "play"].map(|role| format!("role=\"{role}\""));
+            let name = "edgerelay_kernel_retransmits_total";
+            let in_all = eventually("the same count", LIMIT, || {
+                let counted: f64 = roles.iter().map(|role| relay.metric(name, &[role])).sum();
+                let in_all = segments_sent_again(port);
+                println!("{counted} of {in_all} segments sent again");
+                (counted == in_all as f64).then_some(in_all)
+            });
+            assert!(in_all > 1);
+        });
+    });
 }
 
 #[test]
