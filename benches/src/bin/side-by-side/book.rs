@@ -49,6 +49,13 @@ fn method(congestion: &str) -> Result<String> {
          Written by `cargo xtask bench --book`; do not edit. Ratios within one run mean something, \
          single figures only on their machine. All figures of all rounds are in \
          [results.json](benchmarks/results.json).\n\n\
+         ## How to repeat it\n\n\
+         `cargo xtask bench --book` as root, on a machine with two cores, nothing else to do and an \
+         hour and a half; `--only SCENARIO` does one part, and `--congestion NAME` one congestion \
+         control. It builds the relay, installs nginx with its RTMP module from Debian, xiu from \
+         crates.io and node-media-server from npm, and rewrites this page. The last two have their \
+         versions in `xtask/src/bench.rs`; what each server is told is in \
+         `benches/src/bin/side-by-side/contender.rs`.\n\n\
          ## Method\n\n\
          - The server has core 0, the load generator core 1.\n\
          - Everybody runs in one network namespace, over loopback, with {congestion} as congestion \
@@ -107,6 +114,10 @@ fn section(
         machine.cores,
         machine.kernel,
     )?;
+    let versions = versions(outcome);
+    if !versions.is_empty() {
+        write!(page, "{versions}.\n\n")?;
+    }
     write_rows(page, &table::rows(scenario, outcome, others))?;
     if scenario.question == Question::Shards {
         write!(
@@ -123,6 +134,17 @@ fn section(
         }
     }
     Ok(())
+}
+
+/// Who was measured, each name once: windows and shards of edgerelay are of one release.
+fn versions(outcome: &ScenarioOutcome) -> String {
+    let versions = outcome.contenders.iter().filter_map(|contender| {
+        let name = contender.name.split_whitespace().next()?;
+        Some(format!("{name} {}", contender.version.as_ref()?))
+    });
+    let mut versions: Vec<String> = versions.collect();
+    versions.dedup();
+    versions.join(", ")
 }
 
 fn write_rows(page: &mut String, rows: &[Vec<String>]) -> Result<()> {

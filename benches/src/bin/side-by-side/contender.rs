@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use super::arguments::Arguments;
 use super::process::{BOTH_CORES, Process, SERVER_CORE};
 use super::scenario::{Guests, Load, Question, Scenario};
+use super::version;
 
 /// The patterns of the floor, as the load generator names them, each with the merge window that
 /// sends alike.
@@ -83,6 +84,17 @@ impl Contender {
             Kind::Xiu => OTHER_PEERS[0].into(),
             Kind::NodeMediaServer => OTHER_PEERS[1].into(),
             Kind::Floor { pattern } => format!("floor {pattern}"),
+        }
+    }
+
+    /// Its release, if its package says.
+    pub(crate) fn version(&self) -> Option<String> {
+        match self.kind {
+            Kind::Edgerelay { .. } => version::of_program(&self.program),
+            Kind::NginxRtmp => version::of_debian_package("libnginx-mod-rtmp"),
+            Kind::Xiu => version::of_cargo_install(&self.program),
+            Kind::NodeMediaServer => version::of_node_package(&node_package(&self.program)),
+            Kind::Floor { .. } => None,
         }
     }
 
@@ -208,8 +220,12 @@ fn xiu_config(address: SocketAddr) -> String {
     )
 }
 
+fn node_package(folder: &Path) -> PathBuf {
+    folder.join("node_modules/node-media-server")
+}
+
 fn node_script(folder: &Path, address: SocketAddr) -> String {
-    let module = folder.join("node_modules/node-media-server");
+    let module = node_package(folder);
     format!(
         "const Server = require({:?});\n\
          new Server({{ bind: \"{}\", notify: {{ url: \"\" }}, store: {{ path: \"./data\" }},\n\

@@ -17,6 +17,7 @@ mod statistics;
 mod store;
 mod table;
 mod usage;
+mod version;
 
 use std::fs;
 use std::process::ExitCode;

@@ -44,6 +44,9 @@ pub(crate) struct ScenarioOutcome {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ContenderOutcome {
     pub(crate) name: String,
+    /// Its release, where that is known.
+    #[serde(default)]
+    pub(crate) version: Option<String>,
     floor: Option<String>,
     one_shard: Option<String>,
     /// The measured rounds; none where one failed.
@@ -73,6 +76,7 @@ impl ScenarioOutcome {
     ) -> Self {
         let contenders = contenders.iter().map(|contender| ContenderOutcome {
             name: contender.name(),
+            version: contender.version(),
             floor: contender.floor(),
             one_shard: contender.one_shard(),
             rounds: Vec::new(),
@@ -194,6 +198,7 @@ pub(crate) mod tests {
                 |cost: &f64| Some(Figures { cpu_per_gigabit: Some(*cost), ..Figures::default() });
             ContenderOutcome {
                 name: (*name).into(),
+                version: None,
                 floor: None,
                 one_shard: one_shard.map(str::to_owned),
                 rounds: costs.iter().map(figures).collect(),
