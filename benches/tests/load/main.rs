@@ -18,6 +18,7 @@ use edgerelay_benches::engine::settings::{
 use edgerelay_benches::engine::sink::SinkSettings;
 use edgerelay_benches::engine::{Outcome, Second, Watcher, sink};
 use edgerelay_benches::floor::{self, Rhythm};
+use edgerelay_benches::flv::FlvFile;
 use edgerelay_benches::mark::Checksums;
 use edgerelay_benches::measure::Group;
 use edgerelay_benches::pattern::Pattern;
@@ -45,6 +46,8 @@ const COURSE: Course = Course {
     duration: Duration::from_millis(1_500),
 };
 
+const MARKED: Expect = Expect::Marked(Checksums::Verified);
+
 struct Silent;
 
 impl Watcher for Silent {
@@ -65,7 +68,7 @@ fn settings(address: SocketAddr) -> Settings {
         churn: Churn::default(),
         slow_bits: 0.0,
         idle: IdleKind::Play,
-        expect: Expect::Marked(Checksums::Verified),
+        expect: MARKED,
         check_every: 1,
         ramp_per_second: 500.0,
         reconnect_after: None,
@@ -78,8 +81,26 @@ fn settings(address: SocketAddr) -> Settings {
     }
 }
 
-fn publishing(chunk_size: u32) -> Option<Publishing> {
-    Some(Publishing { media: Media::Synthetic(Rc::new(Templates::new(PATTERN))), chunk_size })
+fn synthetic() -> Publishing {
+    Publishing { media: Media::Synthetic(Rc::new(Templates::new(PATTERN))), chunk_size: 700 }
+}
+
+/// Ten frames of 40 ms, the first of which is a keyframe.
+fn file() -> Publishing {
+    let tag = |timestamp: u32, body: &[u8]| {
+        let [_, length @ ..] = (body.len() as u32).to_be_bytes();
+        let [_, time @ ..] = timestamp.to_be_bytes();
+        let behind = (body.len() as u32 + 11).to_be_bytes();
+        [&[9], &length[..], &time, &[0, 0, 0, 0], body, &behind].concat()
+    };
+    let mut bytes = b"FLV\x01\x01\0\0\0\x09\0\0\0\0".to_vec();
+    bytes.extend(tag(0, b"\x17\0\0\0\0configuration"));
+    bytes.extend(tag(0, b"\x17\x01\0\0\0key"));
+    for frame in 1..10 {
+        bytes.extend(tag(frame * 40, b"\x27\x01\0\0\0inter"));
+    }
+    let file = FlvFile::parse(bytes.into()).unwrap();
+    Publishing { media: Media::File(Rc::new(file)), chunk_size: 700 }
 }
 
 fn play(settings: &Settings) -> Outcome {
@@ -104,13 +125,12 @@ fn with_floor<T>(rhythm: Rhythm, test: impl FnOnce(SocketAddr) -> T) -> T {
 }
 
 /// Publishes three streams into a sink, whose report is returned beside the publishers' outcome.
-fn publish_to_sink(slack: Duration) -> (Report, Outcome) {
-    let sink = SinkSettings {
-        listen: ANY_PORT,
-        streams: 3,
-        expect: Expect::Marked(Checksums::Verified),
-        course: COURSE,
-    };
+fn publish_to_sink(
+    slack: Duration,
+    expect: Expect,
+    publishing: fn() -> Publishing,
+) -> (Report, Outcome) {
+    let sink = SinkSettings { listen: ANY_PORT, streams: 3, expect, course: COURSE };
     let stop: Arc<AtomicBool> = Arc::default();
     let (tell, told) = mpsc::channel();
     let (received, sent) = std::thread::scope(|scope| {
@@ -125,7 +145,7 @@ fn publish_to_sink(slack: Duration) -> (Report, Outcome) {
                 let long = Course { duration: PATIENCE, ..COURSE };
                 let settings = Settings {
                     streams: 3,
-                    publishing: publishing(700),
+                    publishing: Some(publishing()),
                     slack,
                     course: long,
                     ..settings(address)
@@ -142,7 +162,7 @@ fn publish_to_sink(slack: Duration) -> (Report, Outcome) {
 
 #[test]
 fn messages_go_as_late_as_they_may_and_are_whole() {
-    let (report, sent) = publish_to_sink(Duration::from_millis(100));
+    let (report, sent) = publish_to_sink(Duration::from_millis(100), MARKED, synthetic);
     assert!(report.verdict.passed, "{report}");
     let lateness = sent.measures.lateness.summary().expect("messages were sent");
     assert!(lateness.mean_us > 20_000, "{lateness:?}");
@@ -152,7 +172,7 @@ fn messages_go_as_late_as_they_may_and_are_whole() {
 
 #[test]
 fn what_publishers_send_reaches_a_sink_whole() {
-    let (report, sent) = publish_to_sink(Duration::ZERO);
+    let (report, sent) = publish_to_sink(Duration::ZERO, MARKED, synthetic);
     assert!(report.window.ready && report.verdict.passed, "{report}");
     let got = report.players["steady"].got;
     assert!(got.messages >= 3 * 100 && got.keyframes >= 3 * 2, "{report}");
@@ -160,6 +180,66 @@ fn what_publishers_send_reaches_a_sink_whole() {
     assert!(!sent.course.complete, "it was stopped");
     assert_eq!(sent.populations.publishers.failed, 0);
     assert!(sent.measures.sent.messages >= got.messages);
+}
+
+#[test]
+fn a_file_is_published_over_and_over_in_its_time() {
+    let (report, _) = publish_to_sink(Duration::ZERO, Expect::Foreign, file);
+    assert!(report.window.ready && report.verdict.passed, "{report}");
+    let got = report.players["steady"].got;
+    // Three streams, a round every 0.4 s, for 1.5 s.
+    assert!((6..=15).contains(&got.keyframes), "{report}");
+    assert!(got.messages >= 9 * got.keyframes, "{report}");
+}
+
+#[test]
+fn a_player_that_is_put_out_comes_back() {
+    struct Telling(mpsc::Sender<()>);
+    impl Watcher for Telling {
+        fn on_second(&mut self, _: &Second) {}
+        fn on_ready(&mut self, _: Instant, _: bool) {}
+        fn on_window_begin(&mut self, _: Instant) {
+            self.0.send(()).unwrap();
+        }
+        fn on_window_end(&mut self, _: Instant) {}
+    }
+
+    let stops = [AtomicBool::new(false), AtomicBool::new(false)];
+    let serve = |listen, stop, tell: mpsc::Sender<SocketAddr>| {
+        let told = |address| tell.send(address).unwrap();
+        floor::run(listen, Rhythm::PerMessage, PATTERN, stop, told).unwrap();
+    };
+    let (tell, told) = mpsc::channel();
+    let (tell_begun, begun) = mpsc::channel();
+    let outcome = std::thread::scope(|scope| {
+        let first = scope.spawn({
+            let tell = tell.clone();
+            let (serve, stop) = (&serve, &stops[0]);
+            move || serve(ANY_PORT, stop, tell)
+        });
+        let address = told.recv_timeout(PATIENCE).expect("the first listens");
+        let playing = scope.spawn(move || {
+            let settings = Settings {
+                crowd: Crowd { steady: 1, ..Crowd::default() },
+                reconnect_after: Some(Duration::from_millis(20)),
+                course: Course { duration: Duration::from_secs(4), ..COURSE },
+                ..settings(address)
+            };
+            engine::run(&settings, &Arc::default(), &mut Telling(tell_begun)).unwrap()
+        });
+        begun.recv_timeout(PATIENCE).expect("the window begins");
+        stops[0].store(true, Ordering::Relaxed);
+        first.join().expect("the first does not panic");
+        let second = scope.spawn(|| serve(address, &stops[1], tell));
+        let outcome = playing.join().expect("the player does not panic");
+        stops[1].store(true, Ordering::Relaxed);
+        second.join().expect("the second does not panic");
+        outcome
+    });
+    let steady = outcome.populations.players(Group::Steady);
+    assert!(steady.attempts >= 2, "{steady:?}");
+    assert_eq!((steady.ended, steady.present, outcome.silent), (1, 1, 0), "{steady:?}");
+    assert_eq!(outcome.course.end.owed().faults(), 0);
 }
 
 #[test]
