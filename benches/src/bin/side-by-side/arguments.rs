@@ -1,7 +1,6 @@
 //! The arguments. `cargo xtask bench` gives the paths.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Parser;
 
@@ -66,9 +65,5 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) fn wants(&self, contender: &str) -> bool {
         self.contender.is_empty() || self.contender.iter().any(|it| contender.starts_with(it))
-    }
-
-    pub(crate) const fn window(&self) -> Duration {
-        Duration::from_secs(self.window)
     }
 }

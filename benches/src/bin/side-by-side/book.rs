@@ -70,7 +70,9 @@ fn method(congestion: &str) -> Result<String> {
          They push in other ways or not at all.\n\
          - Processor time is that of the server's tasks and its children's (`schedstat`), and holds \
          what the kernel does for its sends. `s/Gbit` is the median over all rounds with its range; \
-         ratios are medians of the ratios within a round.\n\
+         ratios are medians of the ratios within a round. They are of `s/Gbit`; of what was carried \
+         where a capacity is searched for; of processor time in the join storm, where whoever gives \
+         newcomers a picture at once delivers more; of memory among players that wait.\n\
          - `players/core` is extrapolated: players, times 0.95, over the share of a core.\n\
          - `connect` is from the player's TCP connect to the answer to RTMP's `connect`, `join` from \
          there to its first keyframe.\n\

@@ -6,8 +6,7 @@ use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
 use super::outcome::ScenarioOutcome;
-use super::round::Figures;
-use super::scenario::{Question, Scenario};
+use super::scenario::{Scenario, Yardstick};
 
 const WIDTH: u32 = 760;
 const ROW: u32 = 26;
@@ -15,19 +14,22 @@ const MARGIN: u32 = 90;
 
 /// Draws a scenario's chart; nothing where nobody delivered anything.
 pub(crate) fn draw(scenario: &Scenario, outcome: &ScenarioOutcome, path: &Path) -> Result<bool> {
+    let yardstick = scenario.yardstick();
     let bars: Vec<_> = outcome
         .contenders
         .iter()
         .filter_map(|contender| {
-            Some((contender.name.clone(), contender.spread(Figures::yardstick)?))
+            Some((contender.name.clone(), contender.spread(|figures| figures.by(yardstick))?))
         })
         .collect();
     let Some(longest) = bars.iter().map(|(_, value)| value.max).reduce(f64::max) else {
         return Ok(false);
     };
-    let what = match scenario.question {
-        Question::Capacity(_) => "carried by one core",
-        Question::Cost | Question::Shards => "processor seconds for each gigabit delivered",
+    let what = match yardstick {
+        Yardstick::Carried => "carried by one core",
+        Yardstick::Cost => "processor seconds for each gigabit delivered",
+        Yardstick::ProcessorTime => "share of a core",
+        Yardstick::Memory => "resident memory, KiB",
     };
     let count = i32::try_from(bars.len())?;
     let size = (WIDTH, ROW * u32::try_from(bars.len())? + MARGIN);

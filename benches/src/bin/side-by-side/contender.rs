@@ -149,7 +149,9 @@ impl Contender {
                 command
             }
             Kind::NodeMediaServer => {
-                let script = write(folder, "server.js", &node_script(&self.program, address))?;
+                // Node looks for it from the script's place.
+                let program = std::path::absolute(&self.program)?;
+                let script = write(folder, "server.js", &node_script(&program, address))?;
                 let mut command = Command::new("node");
                 command.arg(script);
                 command

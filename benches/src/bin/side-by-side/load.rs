@@ -60,7 +60,10 @@ impl LoadRun {
         command.args(["--warmup", &format!("{}s", arguments.warmup)]);
         // The window that counts may be the sink's, which begins later: publishers outlast it.
         let outlasts = if matches!(scenario.load, Load::Push { .. }) { OUTLASTS } else { 0 };
-        command.args(["--duration", &format!("{}s", arguments.window + outlasts)]);
+        command.args([
+            "--duration",
+            &format!("{}s", scenario.window_seconds(arguments.window) + outlasts),
+        ]);
         command.args(["--streams", &scenario.streams().max(1).to_string()]);
         if sends {
             command.args(scenario.pattern());
@@ -96,7 +99,7 @@ impl LoadRun {
         command.args(["sink", "--listen", &at.to_string(), "--json-lines", "--allow-loss"]);
         command.args(["--streams", &scenario.streams().to_string()]);
         command.args(["--warmup", &format!("{}s", arguments.warmup)]);
-        command.args(["--duration", &format!("{}s", arguments.window)]);
+        command.args(["--duration", &format!("{}s", scenario.window_seconds(arguments.window))]);
         let mut run = Self::spawn(&command)?;
         run.process.wait_for_port(at)?;
         Ok(run)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::arguments::Arguments;
 use super::contender::{Contender, OTHER_PEERS, REFERENCE};
 use super::round::Figures;
-use super::scenario::Scenario;
+use super::scenario::{Scenario, Yardstick};
 use super::statistics::Spread;
 
 /// A core is called full at this share.
@@ -26,11 +26,14 @@ pub(crate) struct Machine {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ScenarioOutcome {
     pub(crate) machine: Machine,
+    /// Known by the scenario's name; not kept.
+    #[serde(skip)]
+    yardstick: Yardstick,
     pub(crate) window_seconds: u64,
     pub(crate) players: u32,
     pub(crate) contenders: Vec<ContenderOutcome>,
-    /// Processor time per gigabit over nginx-rtmp's of the same round, by contender. Where a capacity
-    /// is asked for, what was carried over that.
+    /// The scenario's yardstick over nginx-rtmp's of the same round, by contender: processor time per
+    /// gigabit, unless the scenario has another.
     pub(crate) ratio_to_nginx_rtmp: BTreeMap<String, Spread>,
     /// The same against the other peers, by peer.
     #[serde(default)]
@@ -84,7 +87,8 @@ impl ScenarioOutcome {
         });
         Self {
             machine: Machine::read(),
-            window_seconds: arguments.window().as_secs(),
+            yardstick: scenario.yardstick(),
+            window_seconds: scenario.window_seconds(arguments.window),
             players: scenario.players(),
             contenders: contenders.collect(),
             ratio_to_nginx_rtmp: BTreeMap::new(),
@@ -103,7 +107,7 @@ impl ScenarioOutcome {
             && earlier.window_seconds == self.window_seconds
             && names(&earlier) == names(self);
         ensure!(alike, "the book's rounds are of other contenders, windows or machines");
-        *self = earlier;
+        *self = Self { yardstick: self.yardstick, ..earlier };
         Ok(())
     }
 
@@ -139,7 +143,7 @@ impl ScenarioOutcome {
 
     fn compare(&mut self) {
         let of_round = |name: &str, round: usize| {
-            self.contender(name)?.rounds.get(round)?.as_ref()?.yardstick()
+            self.contender(name)?.rounds.get(round)?.as_ref()?.by(self.yardstick)
         };
         let ratios = |to: &dyn Fn(&ContenderOutcome) -> Option<String>| {
             let of = |contender: &ContenderOutcome| {
@@ -207,6 +211,7 @@ pub(crate) mod tests {
         };
         ScenarioOutcome {
             machine: Machine::read(),
+            yardstick: Yardstick::Cost,
             window_seconds: 8,
             players: 10,
             contenders: contenders.iter().map(contender).collect(),

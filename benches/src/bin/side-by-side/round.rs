@@ -14,7 +14,7 @@ use super::capacity::{Carried, Climb, Limit, Search, judge};
 use super::contender::Contender;
 use super::load::{Event, LoadRun};
 use super::process::{LOAD_CORE, SERVER_CORE};
-use super::scenario::{Load, Question, Scenario};
+use super::scenario::{Load, Question, Scenario, Yardstick};
 use super::usage::{CoreReading, Reading, family};
 
 /// A window with more of the core stolen is measured again.
@@ -102,10 +102,12 @@ impl Figures {
     }
 
     /// What contenders are compared by.
-    pub(crate) fn yardstick(&self) -> Option<f64> {
-        match &self.carried {
-            Some(carried) => Some(f64::from(carried.amount)),
-            None => self.cpu_per_gigabit,
+    pub(crate) fn by(&self, yardstick: Yardstick) -> Option<f64> {
+        match yardstick {
+            Yardstick::Cost => self.cpu_per_gigabit,
+            Yardstick::Carried => self.carried.as_ref().map(|carried| f64::from(carried.amount)),
+            Yardstick::ProcessorTime => Some(self.cpu_share),
+            Yardstick::Memory => Some(self.resident_grown_kib),
         }
     }
 }

@@ -22,6 +22,20 @@ pub(crate) struct Scenario {
     pub(crate) twice: bool,
 }
 
+/// What contenders are compared by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Yardstick {
+    /// Processor seconds for each gigabit delivered.
+    #[default]
+    Cost,
+    /// How much was carried.
+    Carried,
+    /// Processor time, where servers rightly deliver different amounts.
+    ProcessorTime,
+    /// Resident memory, where nothing is delivered.
+    Memory,
+}
+
 /// Who takes part where there is something to learn from it: all of everything takes hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guests {
@@ -42,6 +56,9 @@ const FIXED_WINDOWS: &[&str] = &["0s", "33ms", "100ms", "350ms"];
 
 /// Those that differ most.
 const TWO_WINDOWS: &[&str] = &["0s", "100ms"];
+
+/// The group of pictures of the join storm.
+const STORM_GOP_SECONDS: u64 = 4;
 
 /// For questions that the window does not touch.
 const DEFAULT_WINDOW: &[&str] = &["auto"];
@@ -178,6 +195,25 @@ impl Scenario {
         self.twice || congestion == FIRST_CONGESTION
     }
 
+    /// What contenders are compared by.
+    pub(crate) const fn yardstick(&self) -> Yardstick {
+        match (self.question, self.load) {
+            (Question::Capacity(_), _) => Yardstick::Carried,
+            (_, Load::Storm { .. }) => Yardstick::ProcessorTime,
+            (_, Load::Idle { .. }) => Yardstick::Memory,
+            (Question::Cost | Question::Shards, _) => Yardstick::Cost,
+        }
+    }
+
+    /// How long its window is: longer than asked for where a group of pictures is, since newcomers of
+    /// some servers only get pictures once in it.
+    pub(crate) fn window_seconds(&self, asked: u64) -> u64 {
+        match self.load {
+            Load::Storm { .. } => asked.max(STORM_GOP_SECONDS),
+            _ => asked,
+        }
+    }
+
     /// The same with so many players of one stream, or so many streams of one player.
     pub(crate) const fn of(self, amount: u32) -> Self {
         let load = match self.load {
@@ -213,14 +249,15 @@ impl Scenario {
 
     /// The stream of the load's first player as arguments of the load generator.
     pub(crate) fn pattern(&self) -> Vec<String> {
-        let (kbits, gop) = match self.load {
-            Load::Play { video_kbits, .. } | Load::Push { video_kbits, .. } => (video_kbits, "2s"),
-            Load::Idle { .. } => (436, "2s"),
-            Load::Storm { .. } => (2436, "4s"),
+        let (kbits, gop_seconds) = match self.load {
+            Load::Play { video_kbits, .. } | Load::Push { video_kbits, .. } => (video_kbits, 2),
+            Load::Idle { .. } => (436, 2),
+            Load::Storm { .. } => (2436, STORM_GOP_SECONDS),
         };
+        let gop = format!("{gop_seconds}s");
         let audio = format!("{}k", Self::AUDIO_KBITS);
         let bitrate = format!("{kbits}k");
-        ["--bitrate", &bitrate, "--audio", &audio, "--gop", gop].map(str::to_owned).into()
+        ["--bitrate", &bitrate, "--audio", &audio, "--gop", &gop].map(str::to_owned).into()
     }
 }
 
@@ -235,6 +272,13 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), SCENARIOS.len());
         assert!(names.iter().all(|name| !name.is_empty()));
+    }
+
+    #[test]
+    fn a_storm_lasts_a_group_of_pictures() {
+        let window = |name, asked| Scenario::named(name).unwrap().window_seconds(asked);
+        assert_eq!((window("join-storm", 3), window("join-storm", 8)), (4, 8));
+        assert_eq!(window("fan-out-50", 3), 3);
     }
 
     #[test]
