@@ -230,7 +230,10 @@ fn a_player_that_is_put_out_comes_back() {
         begun.recv_timeout(PATIENCE).expect("the window begins");
         stops[0].store(true, Ordering::Relaxed);
         first.join().expect("the first does not panic");
-        let second = scope.spawn(|| serve(address, &stops[1], tell));
+        let second = scope.spawn({
+            let (serve, stop) = (&serve, &stops[1]);
+            move || serve(address, stop, tell)
+        });
         let outcome = playing.join().expect("the player does not panic");
         stops[1].store(true, Ordering::Relaxed);
         second.join().expect("the second does not panic");

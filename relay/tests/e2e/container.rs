@@ -85,12 +85,12 @@ fn the_image_relays_as_nobody_behind_its_seccomp_profile() {
     assert_eq!(field("Seccomp:").as_deref(), Some("2"), "a filter is in force");
 
     // Through a worker, which is a process of its own, and a player.
-    let mut player = Player::start(&upstream.url("cam"));
+    let player = Player::start(&upstream.url("cam"));
     upstream.wait_for_role("play", 1);
     let mut publisher = publish(Clip::Plain.path(), &relay.url("cam"), Pace::RealTime);
     publisher.succeed(LIMIT);
     let frames = Clip::Plain.frames();
-    player.wait_for_frames(frames.count(), LIMIT).is_all_of(&frames).expect("all of it");
+    player.finish(LIMIT).is_all_of(&frames).expect("all of it");
     relay.signal(Signal::TERM);
     let status = relay.wait(LIMIT);
     assert!(status.success(), "{status}: {}", relay.log());

@@ -112,7 +112,7 @@ fn top_ends_when_its_terminal_is_gone() {
     let _relay = desk.settings().start();
     let (top, _keys) = top_on_a_terminal(&desk);
     eventually("a screen", LIMIT, || top.stdout().contains("CLIENTS 0").then_some(()));
-    let shown = fleet::descendants(top.id());
+    let shown = fleet::descendants(u64::from(top.id()));
     assert!(!shown.is_empty());
     drop(top);
     eventually("the end of top", LIMIT, || {

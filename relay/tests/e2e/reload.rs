@@ -318,7 +318,7 @@ fn the_command_has_the_node_reload_and_says_what_changed() {
         (code(asked.wait(LIMIT)), asked.stdout(), asked.stderr())
     };
     assert_eq!(reload(&plain.text()), (0, "nothing has changed\n".to_owned(), String::new()));
-    let other = plain.clone().rtmp("chunk_size = 4096").rtmp("connections_max = 7");
+    let other = plain.rtmp("chunk_size = 4096").rtmp("connections_max = 7");
     let (exit, changed, _) = reload(&other.text());
     assert_eq!(exit, 0);
     assert_eq!(

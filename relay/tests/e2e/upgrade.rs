@@ -138,7 +138,7 @@ fn an_upgrade_turns_nobody_away_and_interrupts_no_stream() {
     let urls: Vec<_> = (0..4).map(|number| relay.url(&format!("cam{number}"))).collect();
     let publishers = Swarm::publish(urls.clone(), 2_500, PERIOD);
     publishers.wait_until_ready();
-    let players = Swarm::play(urls.clone());
+    let players = Swarm::play(urls);
     players.wait_until_ready();
     let source = Clip::Plain.frames();
     let viewer = Player::start(&relay.url("clip"));

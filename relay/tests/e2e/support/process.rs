@@ -77,11 +77,6 @@ impl Process {
         Self { name, child, stdout, stderr }
     }
 
-    /// Its process id.
-    pub(crate) fn id(&self) -> u64 {
-        u64::from(self.child.id())
-    }
-
     /// What it printed on standard output so far.
     pub(crate) fn stdout(&self) -> String {
         self.stdout.text()
