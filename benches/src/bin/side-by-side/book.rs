@@ -64,7 +64,8 @@ fn method(congestion: &str) -> Result<String> {
          checks each message a player gets: sequence, checksum, timestamps, start at a keyframe.\n\
          - In each round all contenders in turn, each started anew, warmed up and measured. System \
          calls are counted with perf in the warm-up, outside the window. Windows in which the host \
-         took more than 3 % of the core are measured again, twice at most; the least disturbed counts, and is marked if it had more.\n\
+         took more than 3 % of the core are measured again, twice at most; the least disturbed \
+         counts, and is marked if it had more.\n\
          - A run of everything would take hours; so xiu and node-media-server take part in one \
          fan-out, one many-to-many, among idle players (xiu lets nobody wait) and in the join storm. \
          They push in other ways or not at all.\n\

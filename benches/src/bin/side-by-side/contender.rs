@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::accounting::{self, Counting};
 use super::arguments::Arguments;
 use super::process::{BOTH_CORES, Process, SERVER_CORE};
 use super::scenario::{Guests, Load, Question, Scenario};
@@ -26,11 +27,25 @@ pub(crate) struct Contender {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    Edgerelay { window: &'static str, shards: u32 },
+    Edgerelay {
+        window: &'static str,
+        shards: u32,
+    },
+    /// edgerelay on one shard that serves HTTP, with kernel accounting or without.
+    Accounting(Accounts),
     NginxRtmp,
     Xiu,
     NodeMediaServer,
-    Floor { pattern: &'static str },
+    Floor {
+        pattern: &'static str,
+    },
+}
+
+/// Whether the kernel counts for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accounts {
+    Off,
+    On,
 }
 
 /// The name of the contender that others are compared with.
@@ -45,6 +60,12 @@ impl Contender {
     pub(crate) fn asked(scenario: &Scenario, again: bool, arguments: &Arguments) -> Vec<Self> {
         let mut asked = Vec::new();
         let mut add = |kind, program: &Path| asked.push(Self { kind, program: program.into() });
+        if scenario.question == Question::Accounting {
+            for accounts in [Accounts::Off, Accounts::On] {
+                add(Kind::Accounting(accounts), &arguments.relay);
+            }
+            return asked;
+        }
         for &window in scenario.windows {
             add(Kind::Edgerelay { window, shards: 1 }, &arguments.relay);
         }
@@ -80,6 +101,8 @@ impl Contender {
         match &self.kind {
             Kind::Edgerelay { window, shards: 1 } => format!("edgerelay {window}"),
             Kind::Edgerelay { window, shards } => format!("edgerelay {window}, {shards} shards"),
+            Kind::Accounting(Accounts::Off) => "edgerelay, accounting off".into(),
+            Kind::Accounting(Accounts::On) => "edgerelay, accounting on".into(),
             Kind::NginxRtmp => REFERENCE.into(),
             Kind::Xiu => OTHER_PEERS[0].into(),
             Kind::NodeMediaServer => OTHER_PEERS[1].into(),
@@ -90,7 +113,7 @@ impl Contender {
     /// Its release, if its package says.
     pub(crate) fn version(&self) -> Option<String> {
         match self.kind {
-            Kind::Edgerelay { .. } => version::of_program(&self.program),
+            Kind::Edgerelay { .. } | Kind::Accounting(_) => version::of_program(&self.program),
             Kind::NginxRtmp => version::of_debian_package("libnginx-mod-rtmp"),
             Kind::Xiu => version::of_cargo_install(&self.program),
             Kind::NodeMediaServer => version::of_node_package(&node_package(&self.program)),
@@ -105,12 +128,29 @@ impl Contender {
         Some(format!("floor {pattern}"))
     }
 
-    /// The same on one shard, for one that is on more.
-    pub(crate) fn one_shard(&self) -> Option<String> {
+    /// The one that differs in one thing: on one shard, for one that is on more, or without accounting.
+    pub(crate) fn basis(&self) -> Option<String> {
+        let program = self.program.clone();
         match self.kind {
             Kind::Edgerelay { window, shards: 2.. } => Some(format!("edgerelay {window}")),
+            Kind::Accounting(Accounts::On) => {
+                Some(Self { kind: Kind::Accounting(Accounts::Off), program }.name())
+            }
             _ => None,
         }
+    }
+
+    /// Starts the programs that count for it.
+    pub(crate) fn start_counting(&self, folder: &Path) -> Result<Option<Counting>> {
+        match self.kind {
+            Kind::Accounting(Accounts::On) => Counting::start(&self.program, folder).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Where it shows figures that somebody is to look at.
+    pub(crate) const fn shows_figures(&self) -> bool {
+        matches!(self.kind, Kind::Accounting(_))
     }
 
     /// Whether it makes the stream itself, so that nobody publishes.
@@ -130,6 +170,14 @@ impl Contender {
         let mut command = match &self.kind {
             Kind::Edgerelay { window, shards } => {
                 let text = edgerelay_config(window, *shards, address, pushes.then_some(sink));
+                let path = write(folder, "edgerelay.toml", &text)?;
+                let mut command = Command::new(&self.program);
+                command.args(["run", "--config"]).arg(path);
+                command
+            }
+            Kind::Accounting(accounts) => {
+                let counts = (*accounts == Accounts::On).then_some(folder);
+                let text = accounting::config(address, counts);
                 let path = write(folder, "edgerelay.toml", &text)?;
                 let mut command = Command::new(&self.program);
                 command.args(["run", "--config"]).arg(path);
@@ -175,7 +223,7 @@ impl Contender {
     }
 }
 
-fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
+pub(crate) fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
     let path = folder.join(name);
     fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     Ok(path)

@@ -1,6 +1,7 @@
 //! The side-by-side: edgerelay, the servers that it replaces and the floor, under the same load, in
 //! one run. Owns the order of rounds; what is started and measured stands in the modules.
 
+mod accounting;
 mod arguments;
 mod book;
 mod capacity;

@@ -40,8 +40,8 @@ pub(crate) struct ScenarioOutcome {
     pub(crate) ratio_to_peers: BTreeMap<String, BTreeMap<String, Spread>>,
     /// Over that of the floor that sends alike.
     pub(crate) ratio_to_floor: BTreeMap<String, Spread>,
-    /// Of two shards over one.
-    pub(crate) ratio_to_one_shard: BTreeMap<String, Spread>,
+    /// Over that of the contender that differs in one thing: one shard for two, no accounting for some.
+    pub(crate) ratio_to_basis: BTreeMap<String, Spread>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub(crate) struct ContenderOutcome {
     #[serde(default)]
     pub(crate) version: Option<String>,
     floor: Option<String>,
-    one_shard: Option<String>,
+    basis: Option<String>,
     /// The measured rounds; none where one failed.
     pub(crate) rounds: Vec<Option<Figures>>,
     pub(crate) failures: Vec<String>,
@@ -81,7 +81,7 @@ impl ScenarioOutcome {
             name: contender.name(),
             version: contender.version(),
             floor: contender.floor(),
-            one_shard: contender.one_shard(),
+            basis: contender.basis(),
             rounds: Vec::new(),
             failures: Vec::new(),
         });
@@ -94,7 +94,7 @@ impl ScenarioOutcome {
             ratio_to_nginx_rtmp: BTreeMap::new(),
             ratio_to_peers: BTreeMap::new(),
             ratio_to_floor: BTreeMap::new(),
-            ratio_to_one_shard: BTreeMap::new(),
+            ratio_to_basis: BTreeMap::new(),
         }
     }
 
@@ -161,11 +161,11 @@ impl ScenarioOutcome {
             .filter(|(_, ratios): &(_, BTreeMap<_, _>)| !ratios.is_empty())
             .collect();
         let to_floor = ratios(&|contender| contender.floor.clone());
-        let to_one_shard = ratios(&|contender| contender.one_shard.clone());
+        let to_basis = ratios(&|contender| contender.basis.clone());
         self.ratio_to_nginx_rtmp = to_nginx;
         self.ratio_to_peers = to_peers;
         self.ratio_to_floor = to_floor;
-        self.ratio_to_one_shard = to_one_shard;
+        self.ratio_to_basis = to_basis;
     }
 }
 
@@ -197,14 +197,14 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn outcome(contenders: &[(&str, Option<&str>, &[f64])]) -> ScenarioOutcome {
-        let contender = |(name, one_shard, costs): &(&str, Option<&str>, &[f64])| {
+        let contender = |(name, basis, costs): &(&str, Option<&str>, &[f64])| {
             let figures =
                 |cost: &f64| Some(Figures { cpu_per_gigabit: Some(*cost), ..Figures::default() });
             ContenderOutcome {
                 name: (*name).into(),
                 version: None,
                 floor: None,
-                one_shard: one_shard.map(str::to_owned),
+                basis: basis.map(str::to_owned),
                 rounds: costs.iter().map(figures).collect(),
                 failures: Vec::new(),
             }
@@ -218,7 +218,7 @@ pub(crate) mod tests {
             ratio_to_nginx_rtmp: BTreeMap::new(),
             ratio_to_peers: BTreeMap::new(),
             ratio_to_floor: BTreeMap::new(),
-            ratio_to_one_shard: BTreeMap::new(),
+            ratio_to_basis: BTreeMap::new(),
         }
     }
 
@@ -226,9 +226,9 @@ pub(crate) mod tests {
     fn ratios_are_of_one_round_and_of_those_that_are_compared() {
         let mut outcome = outcome(&[("one", None, &[1.0, 3.0]), ("two", Some("one"), &[2.0, 3.0])]);
         outcome.compare();
-        let ratio = outcome.ratio_to_one_shard["two"];
+        let ratio = outcome.ratio_to_basis["two"];
         assert_eq!((ratio.min, ratio.median, ratio.max), (1.0, 1.5, 2.0));
-        assert_eq!(outcome.ratio_to_one_shard.len(), 1);
+        assert_eq!(outcome.ratio_to_basis.len(), 1);
         assert!(outcome.ratio_to_nginx_rtmp.is_empty() && outcome.ratio_to_floor.is_empty());
     }
 

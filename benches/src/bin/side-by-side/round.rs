@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::accounting::Watcher;
 use super::arguments::Arguments;
 use super::capacity::{Carried, Climb, Limit, Search, judge};
 use super::contender::Contender;
@@ -133,7 +134,9 @@ impl<'a> Bench<'a> {
     ) -> Result<Figures> {
         match scenario.question {
             Question::Capacity(climb) => self.climb(scenario, contender, climb, guess),
-            Question::Cost | Question::Shards => self.attempts(scenario, contender),
+            Question::Cost | Question::Shards | Question::Accounting => {
+                self.attempts(scenario, contender)
+            }
         }
     }
 
@@ -197,7 +200,9 @@ impl<'a> Bench<'a> {
         let pushes = matches!(scenario.load, Load::Push { .. });
         let mut sink =
             if pushes { Some(LoadRun::sink(self.arguments, scenario, SINK)?) } else { None };
+        let _counting = contender.start_counting(self.folder.path())?;
         let server = contender.start(scenario, SERVER, SINK, self.folder.path())?;
+        let _watcher = contender.shows_figures().then(Watcher::start);
         let base = Reading::take(server.id(), SERVER_CORE)?;
         let mut load = LoadRun::start(self.arguments, scenario, SERVER, contender.publishes())?;
         let measured = sink.as_mut().unwrap_or(&mut load);

@@ -85,10 +85,12 @@ pub(crate) enum Question {
     Capacity(Climb),
     /// What it costs on two shards, over one.
     Shards,
+    /// What it costs to be counted by the kernel, and looked at.
+    Accounting,
 }
 
 /// Everything, in the order of the page.
-pub(crate) const SCENARIOS: [Scenario; 13] = [
+pub(crate) const SCENARIOS: [Scenario; 14] = [
     Scenario {
         windows: FIXED_WINDOWS,
         ..fan_out("fan-out-50", "One stream of 2.5 Mbit/s to 50 players", 50)
@@ -167,6 +169,14 @@ pub(crate) const SCENARIOS: [Scenario; 13] = [
         windows: TWO_WINDOWS,
         ..many("", "", 100)
     },
+    Scenario {
+        name: "accounting",
+        title: "Kernel accounting, read once a second: one stream of 2.5 Mbit/s to 300 players",
+        question: Question::Accounting,
+        guests: Guests::None,
+        windows: &["0s"],
+        ..fan_out("", "", 300)
+    },
 ];
 
 const fn fan_out(name: &'static str, title: &'static str, players_each: u32) -> Scenario {
@@ -201,7 +211,7 @@ impl Scenario {
             (Question::Capacity(_), _) => Yardstick::Carried,
             (_, Load::Storm { .. }) => Yardstick::ProcessorTime,
             (_, Load::Idle { .. }) => Yardstick::Memory,
-            (Question::Cost | Question::Shards, _) => Yardstick::Cost,
+            (Question::Cost | Question::Shards | Question::Accounting, _) => Yardstick::Cost,
         }
     }
 

@@ -98,7 +98,20 @@ const CAPACITY_COLUMNS: [Column; 11] = [
 const SHARDS_COLUMNS: [Column; 8] = [
     NAME,
     COST,
-    ("to one shard", |outcome, contender| ratio(outcome.ratio_to_one_shard.get(&contender.name))),
+    ("to one shard", |outcome, contender| ratio(outcome.ratio_to_basis.get(&contender.name))),
+    CPU,
+    P50,
+    P99,
+    LOADER,
+    LOST,
+];
+
+const ACCOUNTING_COLUMNS: [Column; 8] = [
+    NAME,
+    COST,
+    ("on over off (range)", |outcome, contender| {
+        range(outcome.ratio_to_basis.get(&contender.name).copied(), 3)
+    }),
     CPU,
     P50,
     P99,
@@ -112,6 +125,7 @@ const fn columns(question: Question) -> &'static [Column] {
         Question::Cost => &COST_COLUMNS,
         Question::Capacity(_) => &CAPACITY_COLUMNS,
         Question::Shards => &SHARDS_COLUMNS,
+        Question::Accounting => &ACCOUNTING_COLUMNS,
     }
 }
 
