@@ -26,7 +26,7 @@ pub(crate) fn check() -> Result<()> {
     fetch.current_dir(workspace::root());
     fetch.arg(FETCH_SECONDS_MAX).arg(CARGO_DENY.program()).args(["fetch", "db"]);
     if step::succeeds(&mut fetch) {
-        step::run(deny().args(["check", "--disable-fetch", "advisories"]))
+        step::run(deny().args(["--offline", "check", "advisories"]))
     } else {
         println!("SKIPPED: advisories, because the advisory database cannot be reached from here");
         Ok(())
