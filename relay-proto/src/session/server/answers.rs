@@ -136,7 +136,7 @@ impl ServerSession {
 
     /// Tells one of our own how the stream that it pushes here fares, in words that both know. Others
     /// pass over the status. Nothing is said that is longer than
-    /// [`REPORT_BYTES_MAX`](crate::limits::REPORT_BYTES_MAX).
+    /// [`REPORT_BYTES_MAX`].
     pub fn report(&mut self, stream_id: u32, text: &str) {
         if self.streams.state(stream_id) == NetStreamState::Publishing
             && text.len() <= REPORT_BYTES_MAX
