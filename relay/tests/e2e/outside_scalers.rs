@@ -81,7 +81,9 @@ impl Scene {
         let expected = self.expected(clients, streams);
         let what = format!("every scaler to read {clients} clients and {streams} streams");
         eventually(&what, LIMIT, || (self.read() == expected).then_some(()));
-        assert_eq!(self.shown(), (clients, streams), "in the API");
+        // The lists are gathered a few times per second, the metrics are counted as things happen.
+        let what = format!("the API to show {clients} clients and {streams} streams");
+        eventually(&what, LIMIT, || (self.shown() == (clients, streams)).then_some(()));
         for (trigger, value) in self.triggers.iter().zip(expected) {
             let value = value.expect("a number");
             assert_eq!(
