@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::json;
 
-use self::asking::{AskArguments, Asking, Question};
+use self::asking::{AskArguments, Asking, Question, StreamsArguments, WorkersArguments};
 use self::top::TopArguments;
 use crate::accounting::{self, PinsAtExit};
 use crate::config::{
@@ -67,12 +67,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// List the streams of the running node.
-    Streams(AskArguments),
+    /// List the streams of the running node, or have one tried again.
+    Streams(StreamsArguments),
     /// List the connections of the running node, as the kernel counts them.
     Clients(AskArguments),
-    /// List the workers of the running node and what they carry.
-    Workers(AskArguments),
+    /// List the workers of the running node and what they carry, or drain one.
+    Workers(WorkersArguments),
     /// Have the running node read its configuration again: exit 0, or 78 and each error with its place.
     Reload(AskArguments),
     /// Watch the running node: streams, connections, workers, and how fast bytes go.
@@ -272,15 +272,11 @@ fn handle_arguments(
                 }
             }
         }
-        Command::Streams(arguments) => {
-            ask(Asking::new(Question::Streams, arguments, environment), err)
-        }
+        Command::Streams(arguments) => ask(Asking::streams(arguments, environment), err),
         Command::Clients(arguments) => {
             ask(Asking::new(Question::Clients, arguments, environment), err)
         }
-        Command::Workers(arguments) => {
-            ask(Asking::new(Question::Workers, arguments, environment), err)
-        }
+        Command::Workers(arguments) => ask(Asking::workers(arguments, environment), err),
         Command::Reload(arguments) => {
             ask(Asking::new(Question::Reload, arguments, environment), err)
         }

@@ -2,6 +2,7 @@
 //! each other.
 
 mod reloading;
+mod wishes;
 mod working;
 
 use std::net::{SocketAddr, TcpListener};
@@ -13,6 +14,7 @@ use edgerelay_proto::session::MediaMessage;
 use tokio::sync::oneshot;
 
 pub use self::reloading::{RELOAD_REQUESTS_MAX, ReloadReport, ReloadRequest, ReloadedKey};
+pub use self::wishes::{WORK_REQUESTS_MAX, Wish, WishRefused, WorkRequest};
 pub use self::working::{
     LegEnd, NODE_EVENTS_MAX, NodeEvent, PipelineFailure, PipelineState, StreamReport, WorkSnapshot,
     WorkedStream, WorkerSnapshot,

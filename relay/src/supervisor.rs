@@ -32,7 +32,8 @@ use crate::hub::admission::Admission;
 use crate::hub::directory::Directory;
 use crate::id::ShardId;
 use crate::message::{
-    NODE_EVENTS_MAX, RELOAD_REQUESTS_MAX, ReloadRequest, ShardMessage, WorkSnapshot,
+    NODE_EVENTS_MAX, RELOAD_REQUESTS_MAX, ReloadRequest, ShardMessage, WORK_REQUESTS_MAX,
+    WorkSnapshot,
 };
 use crate::shard::{self, Commons, MAILBOX_MESSAGES_MAX, ShardSetup};
 use crate::telemetry::{Ledger, Readiness, Reloads, ShardCounters, logging};
@@ -198,11 +199,12 @@ fn start(config: Config, source: Option<ConfigSource>, ready: ReadyTold) -> Resu
     let (config_told, config_seen) = watch::channel(Arc::clone(&config));
     let reloads = Arc::new(Reloads::new(SystemTime::now()));
     let (view, work) = watch::channel(WorkSnapshot::default());
+    let (work_requests, requests) = mpsc::channel(WORK_REQUESTS_MAX);
     let work_counters = Arc::new(workers::counters(&config));
     let workers = works.then(|| {
         let config = Arc::clone(&config);
         let (shards, counters) = (peers.clone(), Arc::clone(&work_counters));
-        workers::start(WorkersSetup { config, shards, events, view, counters })
+        workers::start(WorkersSetup { config, shards, events, requests, view, counters })
     });
     let workers = workers
         .transpose()
@@ -218,6 +220,7 @@ fn start(config: Config, source: Option<ConfigSource>, ready: ReadyTold) -> Resu
         ledger: Arc::clone(&ledger),
         started,
         work,
+        work_requests,
         work_counters,
     };
     let entry = ControlEntry { http, handle };

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Exit;
 use super::answers::{Clients, Scaler, Streams, Workers};
@@ -12,7 +13,8 @@ use super::listing::{self, Listing};
 use super::node::{AskError, NodeClient, block_on, parse};
 use super::top::{self, TopArguments};
 use crate::config::{ConfigErrors, LoadOptions, Surroundings, load};
-use crate::message::ReloadReport;
+use crate::id::{StreamKey, WorkerId};
+use crate::message::{ReloadReport, Wish};
 
 /// The paths of the API.
 pub(super) const STREAMS: &str = "/api/v1/streams";
@@ -57,6 +59,56 @@ pub(super) struct AskArguments {
     json: bool,
 }
 
+/// What streams are listed with, or what is done with one.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct StreamsArguments {
+    #[command(flatten)]
+    pub(super) ask: AskArguments,
+    #[command(subcommand)]
+    pub(super) command: Option<StreamsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StreamsCommand {
+    /// Have a stream that failed tried again by the workers.
+    Retry {
+        /// The stream.
+        #[arg(value_name = "APP/NAME", value_parser = parse_stream)]
+        stream: StreamKey,
+        #[command(flatten)]
+        node: NodeArguments,
+    },
+}
+
+/// What workers are listed with, or what is done with one.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct WorkersArguments {
+    #[command(flatten)]
+    pub(super) ask: AskArguments,
+    #[command(subcommand)]
+    pub(super) command: Option<WorkersCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WorkersCommand {
+    /// Give a worker no new streams, and end it once it has none. Another one takes its place.
+    Drain {
+        /// The worker's number.
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+        worker: u16,
+        #[command(flatten)]
+        node: NodeArguments,
+    },
+}
+
+fn parse_stream(text: &str) -> Result<StreamKey, String> {
+    let key = text.split_once('/').map(|(app, name)| StreamKey::new(app, name));
+    let whole = |key: &StreamKey| !key.app.is_empty() && !key.name.is_empty();
+    key.filter(whole).ok_or_else(|| "expected APP/NAME, as `streams` lists it".to_owned())
+}
+
 /// How an answer is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -77,6 +129,7 @@ pub(super) enum Question {
     Clients(Form),
     Workers(Form),
     Reload(Form),
+    Wish(Wish),
     Top(top::Options),
 }
 
@@ -97,6 +150,32 @@ impl Asking {
         Ok(Self { candidates, question: question(Form::of(arguments.json)) })
     }
 
+    pub(super) fn streams(
+        arguments: StreamsArguments,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        match arguments.command {
+            None => Self::new(Question::Streams, arguments.ask, environment),
+            Some(StreamsCommand::Retry { stream, node }) => {
+                let question = Question::Wish(Wish::RetryStream(stream));
+                Ok(Self { candidates: node.candidates(environment)?, question })
+            }
+        }
+    }
+
+    pub(super) fn workers(
+        arguments: WorkersArguments,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        match arguments.command {
+            None => Self::new(Question::Workers, arguments.ask, environment),
+            Some(WorkersCommand::Drain { worker, node }) => {
+                let question = Question::Wish(Wish::DrainWorker(WorkerId(worker)));
+                Ok(Self { candidates: node.candidates(environment)?, question })
+            }
+        }
+    }
+
     pub(super) fn top(
         arguments: TopArguments,
         environment: Vec<(String, String)>,
@@ -110,6 +189,7 @@ impl Asking {
         let asked = match self.question {
             Question::Top(options) => return top::run(self.candidates, options, out, err),
             Question::Reload(form) => return self.reload(form, out, err),
+            Question::Wish(ref wish) => self.wish(wish, out),
             Question::Streams(form) => self.list(form, out, err, &[STREAMS], |answers| {
                 let answer: Streams = parse(STREAMS, first(answers))?;
                 Ok((listing::streams(&answer), answer.shards_missing))
@@ -154,6 +234,28 @@ impl Asking {
             }
         }
         if report.applied { Exit::Success } else { Exit::Configuration }
+    }
+
+    /// Has the node do what is wished for, and says what follows.
+    fn wish(&self, wish: &Wish, out: &mut impl Write) -> Result<(), Trouble> {
+        let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+        let (page, follows) = match wish {
+            Wish::DrainWorker(WorkerId(worker)) => (
+                format!("{WORKERS}/{worker}/drain"),
+                format!("worker {worker} gets no new streams and ends once it has none"),
+            ),
+            Wish::RetryStream(StreamKey { app, name }) => (
+                format!("{STREAMS}/{}/{}/retry", encode(app), encode(name)),
+                human::printable(&format!("{app}/{name} waits for a worker"), CHANGE_CHARS_MAX),
+            ),
+        };
+        block_on(async {
+            let mut node = NodeClient::connect(&self.candidates).await?;
+            node.tell(&page).await
+        })
+        .map_err(Trouble::Start)??;
+        let _unread = writeln!(out, "{follows}");
+        Ok(())
     }
 
     /// Asks for `pages`, the first of which is what `--json` prints, and prints what `show` makes of

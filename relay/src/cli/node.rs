@@ -100,16 +100,16 @@ impl NodeClient {
     }
 
     /// What the node answers to GET of `page`.
-    pub(super) async fn ask(&mut self, page: &'static str) -> Result<String, AskError> {
+    pub(super) async fn ask(&mut self, page: &str) -> Result<String, AskError> {
         self.say(Method::GET, page).await
     }
 
     /// Has the node do something, and what it answers.
-    pub(super) async fn tell(&mut self, page: &'static str) -> Result<String, AskError> {
+    pub(super) async fn tell(&mut self, page: &str) -> Result<String, AskError> {
         self.say(Method::POST, page).await
     }
 
-    async fn say(&mut self, method: Method, page: &'static str) -> Result<String, AskError> {
+    async fn say(&mut self, method: Method, page: &str) -> Result<String, AskError> {
         let path = self.path.clone();
         match timeout(ANSWER_TIME_MAX, self.exchange(method, page)).await {
             Ok(answer) => answer,
@@ -117,7 +117,7 @@ impl NodeClient {
         }
     }
 
-    async fn exchange(&mut self, method: Method, page: &'static str) -> Result<String, AskError> {
+    async fn exchange(&mut self, method: Method, page: &str) -> Result<String, AskError> {
         let broken = |error: String| AskError::Broken(self.path.clone(), error);
         let request = Request::builder().method(method).uri(page).header(header::HOST, "node");
         let request = request.body(Body::empty());

@@ -44,7 +44,18 @@ fn file(text: &str) -> (tempfile::TempDir, String) {
 fn wrong_usage_exits_64_and_goes_to_standard_error() {
     let both = &["streams", "--socket", "a", "--config", "b"][..];
     let words = [&[][..], &["jump"], &["run", "--nope"], &["run", "--set", "x"], &["config"]];
-    for arguments in words.into_iter().chain([both, &["top", "--interval", "0"]]) {
+    let drain = [
+        &["workers", "drain"][..],
+        &["workers", "drain", "0"],
+        &["workers", "--json", "drain", "1"],
+    ];
+    let retry = [
+        &["streams", "retry", "cam"][..],
+        &["streams", "retry", "/cam"],
+        &["streams", "retry", "live/"],
+    ];
+    let words = words.into_iter().chain(drain).chain(retry);
+    for arguments in words.chain([both, &["top", "--interval", "0"]]) {
         let answer = ask(arguments, &[]);
         assert_eq!(answer.exit(), Some(64), "{arguments:?}");
         assert!(answer.out.is_empty() && !answer.err.is_empty(), "{arguments:?}");

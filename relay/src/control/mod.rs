@@ -2,7 +2,8 @@
 //! on a thread of its own.
 //!
 //! It asks shards through their mailboxes and reads their counters; it never touches a stream, and
-//! no shard waits for it. What it serves are reads, and on the control socket the wish for a reload.
+//! no shard waits for it. What it serves are reads, and on the control socket the wishes of
+//! operators.
 
 mod access;
 mod api;
@@ -30,7 +31,7 @@ use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Config;
-use crate::message::{ReloadRequest, ShardMessage, WorkSnapshot};
+use crate::message::{ReloadRequest, ShardMessage, WorkRequest, WorkSnapshot};
 pub use crate::telemetry::Readiness;
 use crate::telemetry::{Ledger, Reloads, ShardCounters, WorkCounters};
 use collector::{ANSWER_WAIT_MAX, Collector, REUSE_AGE_MAX};
@@ -59,6 +60,8 @@ pub struct ControlHandle {
     pub started: Instant,
     /// The work on streams, if there is any.
     pub work: watch::Receiver<WorkSnapshot>,
+    /// Where to ask something of it. Closed where there is none.
+    pub work_requests: mpsc::Sender<WorkRequest>,
     /// What is counted of it.
     pub work_counters: Arc<WorkCounters>,
 }

@@ -1,11 +1,12 @@
-//! Which path answers with what. All are reads but one, which the control socket alone answers.
+//! Which path answers with what. All are reads but those of operators' wishes, which the
+//! control socket alone answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::HttpBody;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -22,6 +23,8 @@ use super::merge::NodeSnapshot;
 use super::work::Workers;
 use super::{ControlHandle, stat};
 use crate::config::Role;
+use crate::id::{StreamKey, WorkerId};
+use crate::message::{Wish, WishRefused, WorkRequest};
 use crate::telemetry::ShardCounters;
 use crate::telemetry::counters::Counter;
 use crate::telemetry::exposition::{self, NodeFacts};
@@ -67,6 +70,15 @@ pub(super) const PAGES: [(&str, Page); 12] = [
 
 /// Has the node read its configuration again, for those who may change something.
 pub(super) const RELOAD: &str = "/api/v1/reload";
+/// Drains a worker, for them.
+pub(super) const DRAIN: &str = "/api/v1/workers/{id}/drain";
+/// Has a stream that failed tried again, for them.
+pub(super) const RETRY: &str = "/api/v1/streams/{app}/{name}/retry";
+
+/// What somebody who may not change anything is told.
+const SOCKET_ALONE: &str = "the control socket alone takes this";
+/// What is answered where nobody is left to ask.
+const ENDING: &str = "the node is about to end";
 
 /// What the pages are made from.
 #[derive(Debug)]
@@ -77,12 +89,17 @@ pub(super) struct Node {
 
 /// The service for one node.
 pub(super) fn router(node: Arc<Node>) -> Router {
-    let reload = |State(node): State<Arc<Node>>, request: Request| async move {
-        let access = request.extensions().get::<Access>().copied();
-        drop(request);
-        node.reload(access).await
+    let reload = |State(node): State<Arc<Node>>| async move { node.reload().await };
+    let drain = |State(node): State<Arc<Node>>, Path(worker): Path<u16>| async move {
+        node.wish(Wish::DrainWorker(WorkerId(worker))).await
     };
-    let mut router = Router::new().route(RELOAD, post(reload));
+    let retry = |State(node): State<Arc<Node>>, Path((app, name)): Path<(String, String)>| async move {
+        node.wish(Wish::RetryStream(StreamKey::new(&app, &name))).await
+    };
+    let mut router = Router::new()
+        .route(RELOAD, post(reload).route_layer(middleware::from_fn(changing)))
+        .route(DRAIN, post(drain).route_layer(middleware::from_fn(changing)))
+        .route(RETRY, post(retry).route_layer(middleware::from_fn(changing)));
     for (path, page) in PAGES {
         let answer = move |State(node): State<Arc<Node>>| async move { node.answer(page).await };
         router = router.route(path, get(answer));
@@ -106,6 +123,14 @@ async fn bounded(request: Request, next: Next) -> Response {
     match timeout(ANSWER_TIME_MAX, next.run(request)).await {
         Ok(response) => response,
         Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the node did not answer in time"),
+    }
+}
+
+/// Lets through who may change something.
+async fn changing(request: Request, next: Next) -> Response {
+    match request.extensions().get::<Access>() {
+        Some(Access::All) => next.run(request).await,
+        _ => error(StatusCode::FORBIDDEN, SOCKET_ALONE),
     }
 }
 
@@ -158,17 +183,26 @@ impl Node {
         }
     }
 
-    async fn reload(&self, access: Option<Access>) -> Response {
-        const ENDING: &str = "the node is about to end";
-        if access != Some(Access::All) {
-            return error(StatusCode::FORBIDDEN, "the control socket alone takes this");
-        }
+    async fn reload(&self) -> Response {
         let (tell, report) = oneshot::channel();
         if self.handle.reload.send(tell).await.is_err() {
             return error(StatusCode::SERVICE_UNAVAILABLE, ENDING);
         }
         match report.await {
             Ok(report) => Json(report).into_response(),
+            Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, ENDING),
+        }
+    }
+
+    async fn wish(&self, wish: Wish) -> Response {
+        let (tell, begun) = oneshot::channel();
+        if self.handle.work_requests.send(WorkRequest { wish, tell }).await.is_err() {
+            return error(StatusCode::CONFLICT, "this node has no workers");
+        }
+        match begun.await {
+            Ok(Ok(())) => Json(serde_json::Map::new()).into_response(),
+            Ok(Err(WishRefused::Unknown(why))) => error(StatusCode::NOT_FOUND, why),
+            Ok(Err(WishRefused::NotNow(why))) => error(StatusCode::CONFLICT, why),
             Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, ENDING),
         }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::pages::{PAGES, Page, RELOAD};
+use super::pages::{DRAIN, PAGES, Page, RELOAD, RETRY};
 use super::*;
 use crate::id::StreamKey;
 use crate::message::ReloadReport;
@@ -41,6 +41,7 @@ fn node(scripts: &[Script]) -> Node {
         ledger: Arc::new(Ledger::new()),
         started: Instant::now(),
         work: watch::channel(WorkSnapshot::default()).1,
+        work_requests: mpsc::channel(1).0,
         work_counters: Arc::default(),
     };
     for script in scripts.iter().copied() {
@@ -158,7 +159,7 @@ async fn the_description_names_exactly_the_paths_that_are_served() {
     let described: Vec<&str> =
         description["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     let mut served: Vec<&str> = PAGES.iter().map(|(path, _)| *path).collect();
-    served.push(RELOAD);
+    served.extend([RELOAD, DRAIN, RETRY]);
     served.sort_unstable();
     assert_eq!(described, served);
     let health = ask(node.address, "GET", "/health").await.json();
@@ -176,8 +177,10 @@ async fn other_paths_and_methods_are_refused() {
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
         assert_eq!(ask(node.address, method, "/metrics").await.status, 405, "{method}");
     }
-    assert_eq!(ask(node.address, "GET", RELOAD).await.status, 405);
-    assert_eq!(ask(node.address, "POST", RELOAD).await.status, 403, "not over TCP");
+    for wish in [RELOAD, "/api/v1/workers/1/drain", "/api/v1/streams/live/cam1/retry"] {
+        assert_eq!(ask(node.address, "GET", wish).await.status, 405, "{wish}");
+        assert_eq!(ask(node.address, "POST", wish).await.status, 403, "{wish}: not over TCP");
+    }
     let reply = ask(node.address, "HEAD", "/stat").await;
     assert_eq!((reply.status, reply.body.as_str()), (200, ""));
 }

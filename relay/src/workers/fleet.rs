@@ -19,7 +19,7 @@ use crate::config::{Config, WORKER_APP};
 use crate::id::{LegId, ShardId, StreamKey, WorkerId};
 use crate::message::{
     LegEnd, NodeEvent, PipelineFailure, PipelineState, ShardMessage, ShardSnapshot, StreamReport,
-    WorkSnapshot,
+    WorkRequest, WorkSnapshot,
 };
 use crate::placement::{
     Attempt, Failure, Input, Loss, Output, Placement, PlacementSettings, Stop, StreamState,
@@ -102,6 +102,7 @@ impl Fleet {
         mut self,
         mut events: mpsc::Receiver<NodeEvent>,
         mut inputs: mpsc::Receiver<Input>,
+        mut requests: mpsc::Receiver<WorkRequest>,
         mut stop: watch::Receiver<bool>,
     ) {
         let mut looks = interval(LOOK);
@@ -116,6 +117,7 @@ impl Fleet {
             tokio::select! {
                 Some(event) = events.recv() => self.on_event(event),
                 Some(input) = inputs.recv() => self.on_input(input),
+                Some(request) = requests.recv() => self.on_request(request),
                 () = sleep(due.unwrap_or(LOOK)) => self.placement.handle_timeout(self.now()),
                 () = sleep_until(shown + SHOW_PAUSE), if !is_shown => {}
                 _ = looks.tick() => {
@@ -141,7 +143,7 @@ impl Fleet {
         Instant::from_micros(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
-    fn handle(&mut self, input: Input) {
+    pub(super) fn handle(&mut self, input: Input) {
         self.placement.handle(self.now(), input);
     }
 

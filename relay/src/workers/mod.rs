@@ -17,6 +17,7 @@ mod snapshots;
 mod systemd;
 mod tail;
 mod view;
+mod wishes;
 
 use std::io;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ use self::backend::Backend;
 use self::fleet::Fleet;
 use self::pipelines::Pipelines;
 use crate::config::{Config, Role};
-use crate::message::{NodeEvent, ShardMessage, WorkSnapshot};
+use crate::message::{NodeEvent, ShardMessage, WorkRequest, WorkSnapshot};
 use crate::placement::{Phase, StreamState, TRANSITIONS, WorkerState};
 use crate::telemetry::WorkCounters;
 
@@ -69,6 +70,8 @@ pub struct WorkersSetup {
     pub shards: Vec<mpsc::Sender<ShardMessage>>,
     /// What the shards tell.
     pub events: mpsc::Receiver<NodeEvent>,
+    /// What operators want.
+    pub requests: mpsc::Receiver<WorkRequest>,
     /// Where to show what goes on.
     pub view: watch::Sender<WorkSnapshot>,
     /// Where to count it.
@@ -136,7 +139,7 @@ pub fn start(setup: WorkersSetup) -> io::Result<WorkersHandle> {
 }
 
 async fn run(setup: WorkersSetup, stop: watch::Receiver<bool>) {
-    let WorkersSetup { config, shards, events, view, counters } = setup;
+    let WorkersSetup { config, shards, events, requests, view, counters } = setup;
     let program = PathBuf::from(OWN_PROGRAM);
     if config.node.role == Role::Worker {
         let (pipelines, changes) = Pipelines::new(config, shards, program, view);
@@ -144,5 +147,5 @@ async fn run(setup: WorkersSetup, stop: watch::Receiver<bool>) {
     }
     let (inputs, news) = mpsc::channel(INPUTS_WAITING_MAX);
     let Some(backend) = Backend::new(Arc::clone(&config), program, inputs) else { return };
-    Fleet::new(config, shards, backend, counters, view).run(events, news, stop).await;
+    Fleet::new(config, shards, backend, counters, view).run(events, news, requests, stop).await;
 }

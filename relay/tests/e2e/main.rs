@@ -30,5 +30,6 @@ mod timestamps;
 mod units;
 mod upgrade;
 mod upstreams;
+mod wishes;
 mod workers;
 mod yardstick;

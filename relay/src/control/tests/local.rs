@@ -55,6 +55,20 @@ async fn its_owner_may_have_the_configuration_read_again() {
 }
 
 #[tokio::test]
+async fn a_node_without_workers_says_so_to_who_wants_something_of_them() {
+    let local = start_local(ServerLimits::default());
+    for path in ["/api/v1/workers/1/drain", "/api/v1/streams/live/cam%2F1/retry"] {
+        let request = format!("POST {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n");
+        let answer = talk(&local.path, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 409"), "{path}: {answer}");
+        assert!(answer.contains("this node has no workers"), "{path}: {answer}");
+    }
+    let request =
+        "POST /api/v1/workers/x/drain HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n";
+    assert!(talk(&local.path, request).await.starts_with("HTTP/1.1 400"));
+}
+
+#[tokio::test]
 async fn it_is_gone_after_the_end() {
     let local = start_local(ServerLimits::default());
     assert!(talk(&local.path, ASK).await.ends_with("ok\n"));
