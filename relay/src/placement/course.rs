@@ -116,11 +116,20 @@ impl Placement {
         }
     }
 
+    pub(super) fn on_hindered(&mut self, key: &StreamKey, attempt: Attempt) {
+        if self.state_under(key, attempt).is_some()
+            && let Some(stream) = self.streams.get_mut(key)
+        {
+            stream.hindered = true;
+        }
+    }
+
     pub(super) fn on_progressed(&mut self, key: &StreamKey, attempt: Attempt) {
         let now = self.now;
         let Some(state) = self.state_under(key, attempt) else { return };
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.progress_at = Some(now);
+        stream.hindered = false;
         stream.stall_from = (state == StreamState::Draining).then_some(now);
         if let Some(worker) = stream.worker.and_then(|id| self.workers.get_mut(&id)) {
             worker.progress_at = Some(now);
@@ -163,10 +172,11 @@ impl Placement {
         stream.clock.failed.get_or_insert(now);
         stream.last_failure = Some((failure, detail.clone()));
         stream.avoid = stream.worker;
-        let verdict = match stream.retries.on_failure(now, &self.settings.retry) {
-            _ if failure == Failure::GivenUp => Verdict::Exhausted,
-            verdict => verdict,
+        let verdict = match failure {
+            Failure::Upstream => stream.retries.on_hindrance(now, &self.settings.retry),
+            _ => stream.retries.on_failure(now, &self.settings.retry),
         };
+        let verdict = if failure == Failure::GivenUp { Verdict::Exhausted } else { verdict };
         let (attempts, ticket) = (stream.attempts, stream.ticket);
         match verdict {
             Verdict::Again { at } => {
@@ -211,6 +221,7 @@ impl Placement {
         stream.attempts = stream.attempts.saturating_add(1);
         stream.stall_from = None;
         stream.progress_at = Some(now);
+        stream.hindered = false;
         stream.retry_at = None;
         let first = (stream.attempts == 1).then_some(stream.clock.published).flatten();
         stream.clock.begun = Some(now);
@@ -230,13 +241,20 @@ impl Placement {
             .filter(|(_, from)| *from + timeout <= now)
             .collect();
         for (key, from) in stalled {
-            if self.state_of(&key) != Some(StreamState::Draining)
-                && let Some(worker) = self.streams.get(&key).and_then(|stream| stream.worker)
+            let Some(stream) = self.streams.get(&key) else { continue };
+            let (failure, detail) = if stream.hindered {
+                (Failure::Upstream, "the upstream does not take it")
+            } else {
+                (Failure::Stalled, "media went in and nothing came out")
+            };
+            if failure == Failure::Stalled
+                && stream.state != StreamState::Draining
+                && let Some(worker) = stream.worker
             {
                 self.suspect(worker, from);
             }
             self.withdraw(&key, Withdrawal::Abort);
-            self.fail(&key, Failure::Stalled, "media went in and nothing came out".to_owned());
+            self.fail(&key, failure, detail.to_owned());
         }
     }
 

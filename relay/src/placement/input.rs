@@ -44,6 +44,14 @@ pub enum Input {
         /// The attempt.
         attempt: Attempt,
     },
+    /// The worker of an attempt says that the upstream does not take the stream. If it gets on no further,
+    /// that is no fault of the worker's.
+    Hindered {
+        /// The stream.
+        stream: StreamKey,
+        /// The attempt.
+        attempt: Attempt,
+    },
     /// An attempt came to nothing, while its worker lives on.
     Failed {
         /// The stream.
@@ -130,7 +138,7 @@ pub enum Failure {
     CommandExited,
     /// The worker tried the command as often as a stream is tried, and gives up. So do we.
     GivenUp,
-    /// The upstream refused the stream, or cannot be reached.
+    /// The upstream refuses the stream, or cannot be reached. It is tried again for as long as it takes.
     Upstream,
     /// Media went in and nothing came out for too long.
     Stalled,

@@ -74,6 +74,7 @@ impl Placement {
             Input::Fed { stream } => return self.on_fed(&stream),
             Input::Received { stream, attempt } => return self.on_received(&stream, attempt),
             Input::Progressed { stream, attempt } => return self.on_progressed(&stream, attempt),
+            Input::Hindered { stream, attempt } => return self.on_hindered(&stream, attempt),
             Input::Published { stream, need } => self.on_published(stream, need),
             Input::Ended { stream } => self.on_ended(&stream),
             Input::Failed { stream, attempt, failure, detail } => {

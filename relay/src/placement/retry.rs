@@ -60,6 +60,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retries {
     failures: u32,
+    hindrances: u32,
     well_since: Option<Instant>,
 }
 
@@ -67,12 +68,13 @@ impl Retries {
     /// Nothing has failed yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { failures: 0, well_since: None }
+        Self { failures: 0, hindrances: 0, well_since: None }
     }
 
     /// It works, at least since `now`.
     pub fn on_success(&mut self, now: Instant) {
         self.well_since.get_or_insert(now);
+        self.hindrances = 0;
     }
 
     /// It failed. What went well long enough before that starts over.
@@ -89,7 +91,13 @@ impl Retries {
         }
     }
 
-    /// Failures in a row so far.
+    /// What it depends on failed, which uses up no try. It is tried again for as long as that takes.
+    pub fn on_hindrance(&mut self, now: Instant, settings: &RetrySettings) -> Verdict {
+        self.hindrances = self.hindrances.saturating_add(1);
+        Verdict::Again { at: now + settings.pause(self.hindrances) }
+    }
+
+    /// Failures in a row so far that used up a try.
     #[must_use]
     pub const fn failures(&self) -> u32 {
         self.failures
@@ -118,6 +126,19 @@ mod tests {
         let again = |millis| Verdict::Again { at: at(millis) };
         assert_eq!(verdicts, [again(250), again(500), again(600), Verdict::Exhausted]);
         assert_eq!(retries.failures(), 4);
+    }
+
+    #[test]
+    fn hindrances_are_borne_for_ever_and_cost_no_try() {
+        let mut retries = Retries::new();
+        for pause in [250, 500, 600, 600, 600] {
+            let again = Verdict::Again { at: at(pause) };
+            assert_eq!(retries.on_hindrance(at(0), &SETTINGS), again);
+        }
+        assert_eq!(retries.failures(), 0);
+        assert_eq!(retries.on_failure(at(0), &SETTINGS), Verdict::Again { at: at(250) });
+        retries.on_success(at(0));
+        assert_eq!(retries.on_hindrance(at(0), &SETTINGS), Verdict::Again { at: at(250) });
     }
 
     #[test]

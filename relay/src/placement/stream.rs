@@ -36,6 +36,8 @@ pub(super) struct Stream {
     pub(super) fed_at: Option<Instant>,
     /// When the attempt under way began or last got on.
     pub(super) progress_at: Option<Instant>,
+    /// Whether the upstream does not take it, as the worker says since then.
+    pub(super) hindered: bool,
     pub(super) clock: PhaseClock,
 }
 
@@ -70,6 +72,7 @@ impl Stream {
             stall_from: None,
             fed_at: None,
             progress_at: None,
+            hindered: false,
             clock: PhaseClock { published: Some(now), ..PhaseClock::default() },
         }
     }

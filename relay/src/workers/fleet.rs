@@ -244,6 +244,7 @@ impl Fleet {
             carried.bytes_out = Some(report.bytes_out);
         }
         let stream = carried.stream.clone();
+        let hindered = report.state == PipelineState::Recovering && report.failure.is_none();
         let failed = failure_in(&report).map(|failure| (failure, report.reason.clone()));
         if let Some(known) = self.streams.get_mut(&stream) {
             let log = std::mem::take(&mut known.report.log);
@@ -258,6 +259,8 @@ impl Fleet {
             self.handle(Input::Failed { stream, attempt, failure, detail });
         } else if got_on {
             self.handle(Input::Progressed { stream, attempt });
+        } else if hindered {
+            self.handle(Input::Hindered { stream, attempt });
         }
     }
 

@@ -60,6 +60,8 @@ enum Work {
 
 struct Passthrough {
     report: StreamReport,
+    /// Whether an upstream has accepted the push that goes out now: what goes before that is no media.
+    accepted: bool,
     /// When a push last got on, or nothing came that it could have sent.
     got_on: Instant,
 }
@@ -126,6 +128,7 @@ impl Pipelines {
                 {
                     passthrough.report.state = PipelineState::Relaying;
                     passthrough.report.reason.clear();
+                    passthrough.accepted = true;
                     passthrough.got_on = Instant::now();
                     self.tell(&stream);
                 }
@@ -149,6 +152,7 @@ impl Pipelines {
         let work = match presets::command(pipeline, stream, &input) {
             None => Work::Passthrough(Passthrough {
                 report: StreamReport::starting(),
+                accepted: false,
                 got_on: Instant::now(),
             }),
             Some(command) => {
@@ -208,6 +212,8 @@ impl Pipelines {
 
     fn look(&mut self, parts: &[ShardSnapshot]) {
         let now = Instant::now();
+        // Well before whoever sent the stream takes it for stuck.
+        let silence_max = PUSH_SILENCE_MAX.min(self.config.workers.stall_timeout / 2);
         for (key, pipeline) in &mut self.streams {
             let of_stream = parts.iter().flat_map(|part| &part.streams);
             let frames_in =
@@ -217,7 +223,8 @@ impl Pipelines {
                 let clients = parts.iter().flat_map(|part| &part.clients);
                 let pushes = clients
                     .filter(|it| it.role == ClientRole::Push && it.stream.as_ref() == Some(key));
-                passthrough.look(now, came_in, pushes.map(|push| push.bytes_out).sum());
+                let bytes_out = pushes.map(|push| push.bytes_out).sum();
+                passthrough.look(now, silence_max, came_in, bytes_out);
             }
         }
         let streams: Vec<_> = self.streams.keys().cloned().collect();
@@ -269,19 +276,62 @@ impl Pipeline {
 
 impl Passthrough {
     /// A second went by, in which frames came in or not, and pushes have sent so many bytes by now.
-    fn look(&mut self, now: Instant, came_in: bool, bytes_out: u64) {
-        if bytes_out > self.report.bytes_out || !came_in {
+    fn look(&mut self, now: Instant, silence_max: Duration, came_in: bool, bytes_out: u64) {
+        // Fewer than before are another push's.
+        self.accepted &= bytes_out > 0 && bytes_out >= self.report.bytes_out;
+        if (self.accepted && bytes_out > self.report.bytes_out) || !came_in {
             self.got_on = now;
         }
         self.report.bytes_out = bytes_out;
-        let silent = now - self.got_on >= PUSH_SILENCE_MAX;
-        if self.report.state == PipelineState::Relaying && (bytes_out == 0 || silent) {
-            self.report.state = PipelineState::Recovering;
-            self.report.retries += 1;
-            "the upstream takes nothing".clone_into(&mut self.report.reason);
-        } else if self.report.state == PipelineState::Recovering && bytes_out > 0 && !silent {
-            self.report.state = PipelineState::Relaying;
-            self.report.reason.clear();
+        let silent = now - self.got_on >= silence_max;
+        match self.report.state {
+            PipelineState::Starting if silent => {
+                self.report.state = PipelineState::Recovering;
+                "the upstream does not accept it".clone_into(&mut self.report.reason);
+            }
+            PipelineState::Relaying if silent || !self.accepted => {
+                self.report.state = PipelineState::Recovering;
+                self.report.retries += 1;
+                "the upstream takes nothing".clone_into(&mut self.report.reason);
+            }
+            PipelineState::Recovering if self.accepted && !silent => {
+                self.report.state = PipelineState::Relaying;
+                self.report.reason.clear();
+            }
+            _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passthrough_relays_while_a_push_that_was_accepted_gets_on() {
+        let start = Instant::now();
+        let mut passthrough =
+            Passthrough { report: StreamReport::starting(), accepted: false, got_on: start };
+        let look = |passthrough: &mut Passthrough, second: u64, came_in, bytes_out| {
+            let now = start + Duration::from_secs(second);
+            passthrough.look(now, PUSH_SILENCE_MAX, came_in, bytes_out);
+            passthrough.report.state
+        };
+        // Handshakes of a push that nobody accepts.
+        assert_eq!(look(&mut passthrough, 4, true, 3_000), PipelineState::Starting);
+        assert_eq!(look(&mut passthrough, 5, true, 6_000), PipelineState::Recovering);
+        assert_eq!(look(&mut passthrough, 6, true, 9_000), PipelineState::Recovering);
+        passthrough.accepted = true;
+        passthrough.got_on = start + Duration::from_secs(6);
+        assert_eq!(look(&mut passthrough, 7, true, 20_000), PipelineState::Relaying);
+        // A publisher that pauses is no fault of the upstream's.
+        assert_eq!(look(&mut passthrough, 60, false, 20_000), PipelineState::Relaying);
+        assert_eq!(look(&mut passthrough, 64, true, 20_000), PipelineState::Relaying);
+        assert_eq!(look(&mut passthrough, 65, true, 20_000), PipelineState::Recovering);
+        assert_eq!(look(&mut passthrough, 66, true, 30_000), PipelineState::Relaying);
+        // Another push, which is not accepted so far.
+        assert_eq!(look(&mut passthrough, 67, true, 3_000), PipelineState::Recovering);
+        assert_eq!(look(&mut passthrough, 68, true, 6_000), PipelineState::Recovering);
+        assert_eq!(passthrough.report.retries, 2);
     }
 }

@@ -118,3 +118,31 @@ fn a_worker_that_refuses_a_stream_loses_it_to_another_one_at_once() {
     let (took, work) = goes_to_the_second(&nginx, &relay);
     println!("upstream {took:?} after the publish: {}", work.reason);
 }
+
+#[test]
+fn a_stream_outlives_an_upstream_that_is_away_for_long() {
+    let _machine = machine::shared();
+    let nginx = Nginx::start();
+    let relay = fleet(&nginx.base())
+        .workers("stall_timeout = \"2s\"")
+        .workers("retry_delay = \"100ms\"")
+        .workers("retry_delay_max = \"200ms\"")
+        .workers("max_retries = 1")
+        .start();
+    let _publisher = publish_looped(Clip::Plain.path(), &relay.url("cam"));
+    fleet::wait_for_state(&relay, "cam", "relaying", LIMIT);
+    let address = nginx.crash();
+    eventually("more failures than tries", LIMIT, || {
+        let work = fleet::work(&relay, "cam")?;
+        assert_ne!(work.state, "failed", "{work:?}");
+        let failed =
+            ["starting", "relaying"].map(|it| fleet::transitions(&relay, it, "recovering"));
+        (failed.iter().sum::<f64>() >= 4.0).then_some(())
+    });
+    let reason = fleet::work(&relay, "cam").expect("it goes on").reason;
+    assert!(reason.contains("the upstream"), "{reason}");
+    let nginx = Nginx::start_on(address);
+    fleet::wait_for_state(&relay, "cam", "relaying", LIMIT);
+    let mut upstream = Player::start(&nginx.url("cam"));
+    upstream.wait_for_frames(30, LIMIT);
+}

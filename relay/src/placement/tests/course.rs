@@ -123,7 +123,7 @@ fn an_end_in_any_state_ends_the_stream() {
     world.end("relaying");
     world.flush("relaying");
     world.relay(&["recovering"]);
-    world.fail("recovering", Failure::Upstream, "");
+    world.fail("recovering", Failure::CommandExited, "");
     world.end("recovering");
     assert_eq!(world.states.len(), 0);
     assert_eq!(world.placement.load().workers_busy, 0);
@@ -183,7 +183,7 @@ fn news_of_an_attempt_that_is_over_is_passed_over() {
         Input::Failed {
             stream: key("a"),
             attempt: old,
-            failure: Failure::Upstream,
+            failure: Failure::CommandExited,
             detail: String::new(),
         },
     ] {

@@ -17,6 +17,7 @@ enum Act {
     End(usize),
     Feed(usize),
     Receive(usize),
+    Hinder(usize),
     Progress(usize),
     Fail(usize),
     Flush(usize),
@@ -42,6 +43,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => stream().prop_map(Act::End),
         4 => stream().prop_map(Act::Feed),
         2 => stream().prop_map(Act::Receive),
+        1 => stream().prop_map(Act::Hinder),
         5 => stream().prop_map(Act::Progress),
         2 => stream().prop_map(Act::Fail),
         2 => stream().prop_map(Act::Flush),
@@ -80,6 +82,10 @@ fn perform(world: &mut World, act: &Act) {
         Act::End(stream) => world.end(STREAMS[stream]),
         Act::Feed(stream) => world.feed(STREAMS[stream]),
         Act::Receive(stream) if carried(world, stream).is_some() => world.receive(STREAMS[stream]),
+        Act::Hinder(stream) if carried(world, stream).is_some() => {
+            let stream = STREAMS[stream];
+            world.handle(Input::Hindered { stream: key(stream), attempt: world.attempt(stream) });
+        }
         Act::Progress(stream) if carried(world, stream).is_some() => {
             world.progress(STREAMS[stream]);
         }
@@ -87,7 +93,7 @@ fn perform(world: &mut World, act: &Act) {
             world.fail(STREAMS[stream], Failure::CommandExited, "");
         }
         Act::Flush(stream) if carried(world, stream).is_some() => world.flush(STREAMS[stream]),
-        Act::Receive(_) | Act::Progress(_) | Act::Fail(_) | Act::Flush(_) => {}
+        Act::Receive(_) | Act::Hinder(_) | Act::Progress(_) | Act::Fail(_) | Act::Flush(_) => {}
         Act::Stale(stream, attempt) => {
             let (stream, attempt) = (key(STREAMS[stream]), Attempt(attempt));
             if world.carried.get(&stream).is_none_or(|carried| carried.attempt != attempt) {

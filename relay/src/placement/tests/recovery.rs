@@ -90,11 +90,39 @@ fn a_failed_stream_is_tried_again_when_asked_or_published_anew() {
     world.handle(retry.clone());
     assert_eq!(world.state("a"), Some(StreamState::Relaying), "it has not failed");
     for input in [retry, Input::Published { stream: key("a"), need: None }] {
-        world.fail("a", Failure::Upstream, "");
+        world.fail("a", Failure::CommandExited, "");
         assert_eq!(world.state("a"), Some(StreamState::Failed));
         world.handle(input);
         assert_eq!(world.state("a"), Some(StreamState::Starting));
     }
+}
+
+#[test]
+fn an_upstream_that_takes_nothing_costs_neither_a_try_nor_the_worker() {
+    let mut world = World::new(settings());
+    world.desire(1);
+    world.relay(&["a"]);
+    for round in 0..20 {
+        let attempt = world.attempt("a");
+        world.handle(Input::Hindered { stream: key("a"), attempt });
+        while world.carried.get(&key("a")).is_some_and(|it| it.attempt == attempt) {
+            world.feed("a");
+            world.pass(seconds(1));
+        }
+        let (failure, _) = world.view("a").last_failure.expect("it got stuck");
+        assert_eq!(failure, Failure::Upstream, "round {round}");
+        world.pass(seconds(30));
+        assert_eq!(world.state("a"), Some(StreamState::Starting), "round {round}");
+        assert_eq!(world.worker_state(1), Some(WorkerState::Ready), "round {round}");
+    }
+    world.progress("a");
+    assert_eq!(world.state("a"), Some(StreamState::Relaying));
+    // What comes out of nothing afterwards is the worker's fault again.
+    for _ in 0..12 {
+        world.feed("a");
+        world.pass(seconds(1));
+    }
+    assert_eq!(world.view("a").last_failure.map(|it| it.0), Some(Failure::Stalled));
 }
 
 #[test]
@@ -104,14 +132,14 @@ fn going_well_for_long_wins_the_retries_back() {
     world.relay(&["a"]);
     for _ in 0..10 {
         world.pass(seconds(61));
-        world.fail("a", Failure::Upstream, "");
+        world.fail("a", Failure::CommandExited, "");
         world.pass(millis(250));
         world.progress("a");
     }
     assert_eq!(world.view("a").failures, 1);
     for _ in 0..2 {
         world.pass(seconds(59));
-        world.fail("a", Failure::Upstream, "");
+        world.fail("a", Failure::CommandExited, "");
         world.pass(seconds(1));
         world.progress("a");
     }
