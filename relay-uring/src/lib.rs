@@ -15,6 +15,7 @@
 
 mod availability;
 mod batch;
+mod clock;
 mod error;
 mod flight;
 mod inherited;
@@ -31,6 +32,7 @@ mod zero_copy;
 
 pub use availability::{Support, probe};
 pub use batch::{BatchPool, IOVECS_MAX, SendBatch};
+pub use clock::clock_is_synchronised;
 pub use error::{RingUnavailable, SendError};
 pub use inherited::inherited_listeners;
 pub use readable::ReadableStream;
