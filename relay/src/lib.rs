@@ -1,7 +1,7 @@
 //! edgerelay: the RTMP relay appliance.
 //!
 //! Modules import only downward: [`id`] < [`config`], [`telemetry`] < [`message`] < [`hub`],
-//! [`placement`], [`scaler`] < [`shard`], [`control`], [`accounting`], [`workers`] < [`supervisor`] <
+//! [`placement`], [`scaler`] < [`shard`], [`control`], [`accounting`], [`doctor`], [`workers`] < [`supervisor`] <
 //! [`cli`]. `cargo xtask tidy` checks it.
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ pub mod accounting;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod doctor;
 pub mod hub;
 pub mod id;
 pub mod message;

@@ -4,7 +4,7 @@ use super::Findings;
 use super::lexer::Source;
 
 /// The level of each top module of the relay.
-const LEVELS: [(&str, u8); 17] = [
+const LEVELS: [(&str, u8); 18] = [
     ("id", 0),
     ("time", 0),
     ("config", 1),
@@ -16,6 +16,7 @@ const LEVELS: [(&str, u8); 17] = [
     ("scaler", 3),
     ("accounting", 4),
     ("control", 4),
+    ("doctor", 4),
     ("shard", 4),
     ("workers", 4),
     ("supervisor", 5),
