@@ -4,6 +4,7 @@
 
 mod answers;
 mod asking;
+mod diagnosis;
 mod human;
 mod listing;
 mod node;
@@ -30,11 +31,13 @@ use crate::workers;
 
 mod manual;
 
-/// How a command ended, as `sysexits.h` numbers it.
+/// How a command ended, as `sysexits.h` numbers it. `doctor` alone counts by what it found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Exit {
     Success = 0,
+    Warnings = 1,
+    Errors = 2,
     Usage = 64,
     Unavailable = 69,
     NotPermitted = 77,
@@ -64,6 +67,15 @@ enum Command {
         #[command(flatten)]
         config: ConfigArguments,
         /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look for what is wrong with this machine, and say what mends it: exit 0, or 1 with warnings, or 2
+    /// with errors.
+    Doctor {
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// Print the findings as JSON.
         #[arg(long)]
         json: bool,
     },
@@ -294,6 +306,10 @@ fn handle_arguments(
             }
             Err(errors) => refuse(&errors, err),
         },
+        Command::Doctor { config, json } => {
+            let loaded = load(&load_options(config, environment));
+            Request::Exit(diagnosis::run(&loaded, json, out))
+        }
         Command::Config(ConfigCommand::Dump { config, show_secrets }) => {
             match load_config(config, environment, err) {
                 Ok(loaded) => {

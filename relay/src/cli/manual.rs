@@ -14,8 +14,10 @@ use clap_mangen::roff::{Roff, bold, roman};
 const MANUAL: &str = "edgerelay";
 
 /// How the main command ends, for its page.
-const EXIT_CODES: [(&str, &str); 4] = [
+const EXIT_CODES: [(&str, &str); 6] = [
     ("0", "Done. For a node: it was told to stop, and drained."),
+    ("1", "doctor found something that will be missing under load, or sooner or later."),
+    ("2", "doctor found something without which the relay does not work."),
     ("64", "The command line is wrong."),
     (
         "69",

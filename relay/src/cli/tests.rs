@@ -195,3 +195,18 @@ fn completions_know_the_commands_and_their_flags() {
         }
     }
 }
+
+#[test]
+fn doctor_finds_a_wrong_configuration_and_exits_2() {
+    let (_directory, path) = file("[rtmp]\nlisen = []\n");
+    let answer = ask(&["doctor", "--json", "--config", &path], &[]);
+    assert_eq!(answer.exit(), Some(2), "{}", answer.out);
+    let report: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let wrong: Vec<_> = findings.iter().filter(|it| it["check"] == "configuration").collect();
+    assert_eq!(wrong.len(), 1, "{report}");
+    assert_eq!(wrong[0]["level"], "error");
+    assert_eq!(wrong[0]["mend"], format!("editor +2 {path}"));
+    let text = ask(&["doctor", "--config", &path], &[]).out;
+    assert!(text.contains(&format!("{path}:2:1: rtmp.lisen: unknown key")), "{text}");
+}

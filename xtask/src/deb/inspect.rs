@@ -72,7 +72,7 @@ fn completions(stage: &Path) -> Result<()> {
         let mut command = Command::new(shell);
         command.args(flags).arg(script).arg(shell).arg(stage::completions(stage, shell));
         let known = step::output(&mut command)?;
-        for word in ["run", "check", "accounting", "config"] {
+        for word in ["run", "check", "doctor", "accounting", "config"] {
             if !known.contains(word) {
                 bail!("{shell} does not complete `edgerelay {word}`, but {known:?}");
             }
