@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::{deny, step};
 
 /// Debian packages that the end-to-end tests and the memory checks use, and why.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: [(&str, &str); 16] = [
     ("ffmpeg", "encoder, player and the reference for frame checksums"),
     ("rtmpdump", "player built on librtmp"),
     ("nginx", "carries the RTMP module below"),
@@ -20,6 +20,7 @@ const PACKAGES: [(&str, &str); 15] = [
     ("gstreamer1.0-plugins-bad", "rtmp2sink and rtmp2src"),
     ("dbus-daemon", "the message bus on which a mock of systemd starts workers"),
     ("iproute2", "takes a network down and shows sockets"),
+    ("procps", "sysctl, by which doctor mends a setting"),
     ("strace", "counts system calls"),
     ("valgrind", "checks the fenced unsafe code"),
     ("prometheus", "scrapes the relay and answers the queries of scalers; promtool"),

@@ -5,6 +5,7 @@ mod churn;
 mod commands;
 mod container;
 mod controls;
+mod doctor;
 mod enhanced;
 mod hostile;
 mod journal;
