@@ -127,6 +127,6 @@ mod tests {
         assert_eq!(mask(&(0..2).collect()), "3");
         assert_eq!(mask(&(0..32).collect()), "ffffffff");
         assert_eq!(mask(&(0..36).collect()), "f,ffffffff");
-        assert_eq!(mask(&[64].into()), "1,00000000,00000000");
+        assert_eq!(mask(&[0, 33, 64].into()), "1,00000002,00000001");
     }
 }
