@@ -61,6 +61,10 @@ pub(super) const LOAD_PERIOD: Duration = Duration::from_millis(250);
 /// The part of a merge window in which what a step's readers bring goes out at once.
 pub(super) const STEP_GRACE_SHARE: u32 = 4;
 
+/// Of the merge window: how long completions gather before they are looked at. A shard that merges has
+/// little to do with them before its next step, and each look costs a wake-up.
+pub(super) const REAP_SHARE: u32 = 64;
+
 /// A publisher that brings more than this in a merge window is read on without a pause: well below
 /// what any socket takes in unread, so that no publisher is ever held up.
 pub(super) const STEP_READ_BYTES_MAX: usize = 64 << 10;

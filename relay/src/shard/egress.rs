@@ -21,9 +21,10 @@ pub(super) async fn run(shard: Rc<Shard>) {
     }
 }
 
-/// Takes the completions as they come.
+/// Takes the completions as they come; those of a shard that merges, several at a time.
 pub(super) async fn reap(shard: Rc<Shard>, ring: RingWaiter) {
     while ring.ready().await.is_ok() {
+        shard.gather_completions().await;
         shard.turn();
     }
 }

@@ -11,7 +11,7 @@ use edgerelay_proto::time::Instant;
 use tokio::sync::Notify;
 
 use super::Shard;
-use super::bounds::STEP_GRACE_SHARE;
+use super::bounds::{REAP_SHARE, STEP_GRACE_SHARE};
 use super::state::{Slot, State};
 
 /// The steps of one shard.
@@ -132,6 +132,14 @@ impl Shard {
         self.pace.wanted.notify_one();
         step.await;
         true
+    }
+
+    /// Waits for more completions to come, unless there is no merge window.
+    pub(super) async fn gather_completions(&self) {
+        let window = self.pace.window();
+        if !window.is_zero() {
+            tokio::time::sleep(window / REAP_SHARE).await;
+        }
     }
 
     /// Says whether the input that is looked at next was read in a step.
