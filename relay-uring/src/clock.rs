@@ -26,8 +26,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_says_the_same_as_its_status() {
-        let first = clock_is_synchronised().expect("nobody needs a right to ask");
+    fn anybody_may_ask() {
+        let first = clock_is_synchronised().expect("an answer");
         assert_eq!(clock_is_synchronised().expect("again"), first);
     }
 }
