@@ -21,7 +21,7 @@ pub use finding::{Check, Finding, Level, Report};
 pub fn examine(root: &Path, loaded: &Result<Loaded, ConfigErrors>) -> Report {
     let config = loaded.as_ref().ok().map(|loaded| &loaded.config);
     let machine = reading::read(root, config);
-    let mut findings = judge::configuration(loaded);
+    let mut findings = judge::configuration(&machine, loaded);
     findings.extend(judge::machine(&machine, config));
     Report::new(findings, machine.node)
 }

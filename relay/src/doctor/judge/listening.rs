@@ -44,7 +44,7 @@ fn conflict(machine: &Machine, listening: &Listening) -> Option<Finding> {
                 }
                 None => format!("sudo ss -Hltnp sport = :{port}   # who it is"),
             };
-            let who = who(holders);
+            let who = who(holders, machine.is_root);
             Some(CHECK.finds(bad, format!("{setting} {address} is taken by {who}"), mend))
         }
         Trial::NotPermitted => {
@@ -62,11 +62,14 @@ fn conflict(machine: &Machine, listening: &Listening) -> Option<Finding> {
     }
 }
 
-fn who(holders: &[Holder]) -> String {
+fn who(holders: &[Holder], is_root: bool) -> String {
     let mut names: Vec<_> =
         holders.iter().map(|Holder { pid, name }| format!("{name} ({pid})")).collect();
     if names.is_empty() {
-        return "another process, which only root is told".to_owned();
+        return match is_root {
+            true => "another process, which cannot be seen from here".to_owned(),
+            false => "another process; root is told which".to_owned(),
+        };
     }
     names.truncate(4);
     names.join(", ")

@@ -16,10 +16,18 @@ use super::machine::Machine;
 use crate::config::{Config, ConfigErrors, Loaded};
 
 /// What is to be said of the configuration itself.
-pub(super) fn configuration(loaded: &Result<Loaded, ConfigErrors>) -> Vec<Finding> {
+pub(super) fn configuration(
+    machine: &Machine,
+    loaded: &Result<Loaded, ConfigErrors>,
+) -> Vec<Finding> {
     const CHECK: Check = Check::Configuration;
     match loaded {
         Ok(loaded) if loaded.warnings.is_empty() => vec![match &*loaded.files {
+            [] if machine.has_service => CHECK.finds(
+                Level::Hint,
+                "the defaults were looked at, and the service has a configuration of its own",
+                "edgerelay doctor --config /etc/edgerelay/edgerelay.toml",
+            ),
             [] => CHECK.ok("the defaults, as no --config names a file"),
             files => CHECK.ok(format!("read from {}", list(files))),
         }],

@@ -302,9 +302,13 @@ fn ports() {
         "systemctl status 812",
         held("rtmp.listen", &[(812, "nginx")]),
     );
-    finds(CHECK, Error, "only root is told", "sport = :1935", held("http.listen", &[]));
+    finds(CHECK, Error, "cannot be seen", "sport = :1935", held("http.listen", &[]));
     finds(CHECK, Warning, "nginx (812)", "workers.listen", held(WORKERS, &[(812, "nginx")]));
     assert_eq!(found(held("rtmp.listen", &[(9, "edgerelay"), (10, "edgerelay")])), []);
+    finds(CHECK, Error, "root is told which", "sport = :1935", |it| {
+        held("http.listen", &[])(it);
+        it.is_root = false;
+    });
     let both = [(9, "edgerelay"), (812, "nginx")];
     finds(CHECK, Error, "nginx (812)", "status 812", held("rtmp.listen", &both));
     let trial = |trial| at(listening("rtmp.listen", trial, &[]));
@@ -368,15 +372,18 @@ fn each_error_of_the_configuration_is_one_finding_with_its_place() {
         value: value.to_owned(),
     };
     let overrides = vec![set("rtmp.chunk_size", "1"), set("rtmp.lisen", "x")];
-    let wrong = configuration(&load(&LoadOptions { overrides, ..LoadOptions::default() }));
+    let wrong = configuration(&well(), &load(&LoadOptions { overrides, ..LoadOptions::default() }));
     assert_eq!(wrong.len(), 2, "{wrong:?}");
     assert!(wrong.iter().all(|it| it.level == Level::Error && it.mend.is_some()), "{wrong:?}");
     assert!(wrong.iter().any(|finding| finding.what.contains("rtmp.lisen")), "{wrong:?}");
 
     let environment = vec![("RTMP_PUSH_URL".to_owned(), "rtmp://h/live".to_owned())];
-    let odd = configuration(&load(&LoadOptions { environment, ..LoadOptions::default() }));
+    let odd = configuration(&well(), &load(&LoadOptions { environment, ..LoadOptions::default() }));
     assert_eq!(odd[0].level, Level::Hint, "{odd:?}");
     assert!(odd[0].what.contains("RTMP_PUSH_URL"), "{odd:?}");
-    let well = configuration(&load(&LoadOptions::default()));
-    assert_eq!(well[0].level, Level::Ok, "{well:?}");
+    let defaults = load(&LoadOptions::default());
+    let fine = configuration(&well(), &defaults);
+    assert_eq!(fine[0].level, Level::Ok, "{fine:?}");
+    let packed = configuration(&Machine { has_service: true, ..well() }, &defaults);
+    assert_eq!(packed[0].level, Level::Hint, "{packed:?}");
 }
