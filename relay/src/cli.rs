@@ -119,6 +119,13 @@ enum Command {
         #[arg(required = true, last = true)]
         command: Vec<OsString>,
     },
+    /// Start a command and leave it to init.
+    #[command(hide = true)]
+    Detach {
+        /// The command.
+        #[arg(required = true, last = true)]
+        command: Vec<OsString>,
+    },
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -181,6 +188,8 @@ enum Request {
     Ask(Asking),
     /// Watch over a command, or become it.
     Guard { command: Vec<OsString>, inner: bool },
+    /// Start a command and leave it to init.
+    Detach(Vec<OsString>),
 }
 
 /// The command's whole life.
@@ -210,6 +219,7 @@ pub fn main() -> ExitCode {
             ExitCode::from(asking.run(&mut io::stdout().lock(), &mut io::stderr().lock()) as u8)
         }
         Request::Guard { command, inner } => workers::guard::run(&command, inner),
+        Request::Detach(command) => supervisor::detach(&command),
     }
 }
 
@@ -294,6 +304,7 @@ fn handle_arguments(
         }
         Command::Top(arguments) => ask(Asking::top(arguments, environment), err),
         Command::Guard { inner, command } => Request::Guard { command, inner },
+        Command::Detach { command } => Request::Detach(command),
         Command::Check { config, json: true } => {
             let result = load(&load_options(config, environment));
             let _ = writeln!(out, "{}", describe_as_json(&result));

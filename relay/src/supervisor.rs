@@ -3,8 +3,10 @@
 mod cores;
 mod entry;
 mod handover;
+mod line;
 mod listeners;
 mod notify;
+mod orphan;
 mod reload;
 mod succession;
 
@@ -21,8 +23,10 @@ use tokio::sync::{mpsc, watch};
 
 use self::entry::ControlEntry;
 use self::handover::{HandoverError, Predecessor, Successor};
+use self::line::{Heard, Line};
 use self::listeners::{BindError, Given, Opening};
 use self::notify::Notifier;
+pub use self::orphan::detach;
 use self::reload::Reloader;
 use self::succession::{Taking, answered};
 use crate::accounting::{self, Accounting};
@@ -115,6 +119,8 @@ struct Node {
     listeners: Vec<TcpListener>,
     /// Until this node has taken another's place.
     taking: Option<Taking>,
+    /// Whose place this node has taken, while that serves whom it had.
+    before: Option<Line>,
     reload_requests: mpsc::Receiver<ReloadRequest>,
 }
 
@@ -245,6 +251,7 @@ fn start(config: Config, source: Option<ConfigSource>, ready: ReadyTold) -> Resu
         workers,
         listeners: copies,
         taking,
+        before: None,
         reload_requests,
     })
 }
@@ -285,7 +292,8 @@ impl Node {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut upgrade = signal(SignalKind::user_defined2()).map_err(failed)?;
         let mut offer = None;
-        let mut replaced = false;
+        // Set by a process that takes this one's place; with a line to it, unless it is gone again.
+        let mut replaced: Option<Option<Line>> = None;
         let mut notifier = Notifier::new();
         let mut checks = tokio::time::interval(READY_INTERVAL);
         let started = Instant::now();
@@ -317,8 +325,7 @@ impl Node {
                     offer = Some(self.offer());
                 }
                 Wake::Offered(Ok(successor)) => {
-                    self.give_way(successor, &mut notifier).await;
-                    replaced = true;
+                    replaced = Some(self.give_way(successor, &mut notifier).await);
                     break;
                 }
                 Wake::Offered(Err(error)) => {
@@ -348,13 +355,20 @@ impl Node {
             }
             notifier.tick(&self.alive());
         }
-        if replaced {
+        let replaced_by_another = replaced.is_some();
+        let mut is_told = move || {
+            replaced.as_mut().and_then(Option::as_mut).is_some_and(|line| line.hear() == Heard::End)
+        };
+        if replaced_by_another {
             let until = Instant::now() + self.reloader.config().node.upgrade_timeout;
-            while !self.is_left() && Instant::now() < until {
+            while (!self.is_left() || self.is_awaited()) && Instant::now() < until {
                 tokio::select! {
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
                     _ = checks.tick() => self.check_shards()?,
+                }
+                if is_told() {
+                    break;
                 }
             }
         }
@@ -367,9 +381,10 @@ impl Node {
             "draining; a second signal stops at once"
         );
         self.tell(|| ShardMessage::Drain { timeout }).await;
+        self.pass_on_the_end();
         let deadline = Instant::now() + timeout + SHARD_PATIENCE;
         let mut stopped = false;
-        while self.shards.iter().any(|shard| !shard.thread.is_finished()) {
+        while self.shards.iter().any(|shard| !shard.thread.is_finished()) || self.is_awaited() {
             let wake = tokio::select! {
                 _ = terminate.recv() => Wake::Signal,
                 _ = interrupt.recv() => Wake::Signal,
@@ -377,12 +392,13 @@ impl Node {
             };
             notifier.tick(&self.alive());
             let late = Instant::now() > deadline;
-            if matches!(wake, Wake::Signal) || late {
+            if matches!(wake, Wake::Signal) || late || is_told() {
                 if stopped && late {
                     break;
                 }
                 tracing::info!("stopping at once");
                 self.tell(|| ShardMessage::Stop).await;
+                self.pass_on_the_end();
                 if std::mem::replace(&mut stopped, true) {
                     break;
                 }

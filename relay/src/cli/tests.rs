@@ -18,6 +18,7 @@ impl Answer {
             | Request::Account(..)
             | Request::Work(..)
             | Request::Ask(_)
+            | Request::Detach(_)
             | Request::Guard { .. } => None,
         }
     }

@@ -3,7 +3,11 @@
 //! The node starts its successor with one end of a pair of sockets as standard input. Over it go the
 //! very sockets that it listens on, so that no connection that waits in their queues is lost. The
 //! successor tells when all of it runs; then the node accepts nothing more, and tells it to begin.
-//! Owns that conversation. Whom the node serves to the end is not decided here.
+//! Owns that conversation. Whom the node serves to the end is not decided here, and what the two say to
+//! each other later is the line's.
+//!
+//! The successor is not the node's child but init's: systemd is told of the end of its own children
+//! alone, and has to be told when the process ends that is the service from now on.
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
@@ -12,14 +16,19 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::line::Line;
+
+/// The command that starts another and leaves it to init, which the command line knows.
+const DETACH: &str = "detach";
 /// The flag of a process that takes another's place, which the command line knows.
 const TAKE_OVER: &str = "--take-over";
 
@@ -31,6 +40,8 @@ const WORD_PATIENCE: Duration = Duration::from_secs(10);
 /// Sockets that one process may be given: as many as the largest node has, twice over.
 const SOCKETS_MAX: usize = 1 << 17;
 
+/// The successor's process id follows.
+const PROCESS: u8 = b'p';
 /// A socket comes with this byte.
 const SOCKET: u8 = b's';
 /// That were all sockets.
@@ -47,14 +58,15 @@ pub(super) enum HandoverError {
     Copy(io::Error),
     #[error("{0} could not be started: {1}")]
     Start(PathBuf, io::Error),
-    #[error("the successor did not become ready: {0}; it ended with {1}")]
-    NotReady(io::Error, String),
+    #[error("the successor did not become ready: {0}")]
+    NotReady(#[from] io::Error),
 }
 
 /// A successor that is ready, and waits for the word to begin.
 #[derive(Debug)]
 pub(super) struct Successor {
-    child: Child,
+    pid: u32,
+    process: OwnedFd,
     line: UnixStream,
     begun: bool,
 }
@@ -64,24 +76,28 @@ impl Successor {
     /// waits until it is ready. Blocks.
     ///
     /// # Errors
-    /// It could not be started, ended, or took too long. There is nothing left of it then.
+    /// It could not be started, ended, or took too long. There is nothing left of it then: before it has
+    /// said who it is, it ends with the line, and after that it is killed.
     pub(super) fn start(listeners: &[TcpListener]) -> Result<Self, HandoverError> {
         let (program, mut command) = successor();
         let failed = |error| HandoverError::Start(program.clone(), error);
-        let (line, far_end) = UnixStream::pair().map_err(failed)?;
-        let child = command.stdin(Stdio::from(OwnedFd::from(far_end))).spawn().map_err(failed)?;
+        let (mut line, far_end) = UnixStream::pair().map_err(failed)?;
+        let started =
+            command.stdin(Stdio::from(OwnedFd::from(far_end))).status().map_err(failed)?;
+        if !started.success() {
+            return Err(failed(io::Error::other(started.to_string())));
+        }
         // Its end of the line is open there alone now, so that its death is noticed here.
         drop(command);
-        let mut successor = Self { child, line, begun: false };
-        match successor.converse(listeners) {
-            Ok(()) => Ok(successor),
-            Err(error) => Err(HandoverError::NotReady(error, successor.end())),
-        }
+        line.set_write_timeout(Some(WORD_PATIENCE))?;
+        line.set_read_timeout(Some(READY_PATIENCE))?;
+        let (pid, process) = hear_process(&mut line)?;
+        let mut successor = Self { pid, process, line, begun: false };
+        successor.converse(listeners)?;
+        Ok(successor)
     }
 
     fn converse(&mut self, listeners: &[TcpListener]) -> io::Result<()> {
-        self.line.set_write_timeout(Some(WORD_PATIENCE))?;
-        self.line.set_read_timeout(Some(READY_PATIENCE))?;
         for listener in listeners {
             send_socket(&self.line, listener)?;
         }
@@ -91,29 +107,23 @@ impl Successor {
 
     /// Its process.
     pub(super) fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
     }
 
     /// Has it accept connections. One that cannot hear it any more is dead, and systemd's to start.
-    pub(super) fn begin(mut self) {
+    pub(super) fn begin(mut self) -> Option<Line> {
         self.begun = true;
-        if let Err(error) = self.line.write_all(&[BEGIN]) {
-            tracing::error!(%error, "the successor is gone");
-        }
-    }
-
-    fn end(&mut self) -> String {
-        // It may have ended by itself.
-        let _gone = self.child.kill();
-        self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string())
+        let line = self.line.write_all(&[BEGIN]).and_then(|()| Line::of(&self.line));
+        line.inspect_err(|error| tracing::error!(%error, "the successor is gone")).ok()
     }
 }
 
 impl Drop for Successor {
-    /// This process ends, and was not replaced.
+    /// This process ends and was not replaced, or does not wait any longer.
     fn drop(&mut self) {
         if !self.begun {
-            self.end();
+            // It may have ended by itself.
+            let _gone = pidfd_send_signal(&self.process, Signal::KILL);
         }
     }
 }
@@ -126,6 +136,7 @@ fn successor() -> (PathBuf, Command) {
     let named = program.filter(|program| program.is_absolute());
     let program = named.or_else(own_file).unwrap_or_default();
     let mut command = Command::new(&program);
+    command.args([DETACH, "--"]).arg(&program);
     command.args(arguments.filter(|argument| argument != TAKE_OVER)).arg(TAKE_OVER);
     // What was said to this process alone.
     for variable in ["WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
@@ -159,6 +170,7 @@ impl Predecessor {
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
         line.set_read_timeout(Some(WORD_PATIENCE))?;
         line.set_write_timeout(Some(WORD_PATIENCE))?;
+        tell_process(&line)?;
         let mut listeners = Vec::new();
         while let Some(socket) = receive_socket(&line)? {
             listeners.push(TcpListener::from(socket));
@@ -174,11 +186,12 @@ impl Predecessor {
     ///
     /// # Errors
     /// It says nothing: it has given this process up.
-    pub(super) fn relieve(mut self) -> io::Result<()> {
+    pub(super) fn relieve(mut self) -> io::Result<Option<Line>> {
         let told = self.line.write_all(&[READY]).and_then(|()| hear(&mut self.line, BEGIN));
         match told.map_err(|error| (error.kind(), error)) {
-            Err((io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe, _)) | Ok(()) => Ok(()),
+            Err((io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe, _)) => Ok(None),
             Err((_, error)) => Err(error),
+            Ok(()) => Line::of(&self.line).map(Some),
         }
     }
 }
@@ -187,6 +200,23 @@ fn hear(line: &mut UnixStream, word: u8) -> io::Result<()> {
     let mut heard = [0];
     line.read_exact(&mut heard)?;
     if heard == [word] { Ok(()) } else { Err(io::Error::other("an unknown word")) }
+}
+
+/// Tells which process this is.
+fn tell_process(mut line: &UnixStream) -> io::Result<()> {
+    let [one, two, three, four] = std::process::id().to_be_bytes();
+    line.write_all(&[PROCESS, one, two, three, four])
+}
+
+/// The other process, and a hold on it that is about no other.
+fn hear_process(line: &mut UnixStream) -> io::Result<(u32, OwnedFd)> {
+    hear(line, PROCESS)?;
+    let mut number = [0; 4];
+    line.read_exact(&mut number)?;
+    let number = u32::from_be_bytes(number);
+    let pid = i32::try_from(number).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| io::Error::other("no process id"))?;
+    Ok((number, pidfd_open(pid, PidfdFlags::empty())?))
 }
 
 fn send_socket(line: &UnixStream, listener: &TcpListener) -> io::Result<()> {

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::entry::{ControlEntry, bind_socket};
 use super::handover::{HandoverError, Predecessor, Successor};
+use super::line::{Heard, Line};
 use super::listeners::open;
 use super::notify::Notifier;
 use super::{Failure, Node, SHARD_PATIENCE};
@@ -28,7 +29,8 @@ impl Node {
         let Taking { predecessor, rtmp, entry } = taking;
         let relieved = spawn_blocking(move || predecessor.relieve()).await;
         let relieved = relieved.map_err(std::io::Error::other).and_then(|relieved| relieved);
-        relieved.map_err(|error| Failure::Start { what: "in the place of another", error })?;
+        self.before =
+            relieved.map_err(|error| Failure::Start { what: "in the place of another", error })?;
         for listener in rtmp.iter().flatten() {
             open(listener).map_err(|error| Failure::Start { what: "listening again", error })?;
         }
@@ -52,8 +54,12 @@ impl Node {
         spawn_blocking(move || Successor::start(&copies.map_err(HandoverError::Copy)?))
     }
 
-    /// Leaves everything that comes from now on to the successor.
-    pub(super) async fn give_way(&mut self, successor: Successor, notifier: &mut Notifier) {
+    /// Leaves everything that comes from now on to the successor; what is left is a line to it.
+    pub(super) async fn give_way(
+        &mut self,
+        successor: Successor,
+        notifier: &mut Notifier,
+    ) -> Option<Line> {
         tracing::info!(pid = successor.pid(), "another process takes over; serving who is here");
         notifier.replaced_by(successor.pid());
         if let Some(control) = self.control.take() {
@@ -67,7 +73,23 @@ impl Node {
             let _untold = timeout(SHARD_PATIENCE, stop).await;
         }
         self.listeners.clear();
-        successor.begin();
+        successor.begin()
+    }
+
+    /// Whether the process whose place this one took still serves whom it has. To systemd both are one
+    /// service, which ends with this process: so this one waits for the other.
+    pub(super) fn is_awaited(&mut self) -> bool {
+        if self.before.as_mut().is_some_and(|line| line.hear() == Heard::Gone) {
+            self.before = None;
+        }
+        self.before.is_some()
+    }
+
+    /// The service ends; said again, it ends at once. The process before has to know.
+    pub(super) fn pass_on_the_end(&self) {
+        if let Some(line) = &self.before {
+            line.tell_end();
+        }
     }
 
     /// Whether no client is left.

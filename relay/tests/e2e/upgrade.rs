@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -71,6 +71,13 @@ fn is_over(pid: i32) -> bool {
     stat.map_or(true, |stat| {
         stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['Z', 'X']))
     })
+}
+
+/// The process whose child it is.
+fn parent(successor: &Successor) -> Option<i32> {
+    let path = format!("/proc/{}/stat", successor.0.as_raw_nonzero());
+    let stat = std::fs::read_to_string(path).ok()?;
+    stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
 }
 
 /// Connects a hundred times a second, shakes hands and leaves.
@@ -215,6 +222,27 @@ fn an_upgrade_that_fails_changes_nothing_and_one_after_it_works() {
 }
 
 #[test]
+fn the_end_of_the_successor_waits_for_the_old_process_to_drain() {
+    let _machine = machine::shared();
+    let mut relay = Settings::new().node("drain_timeout = \"2s\"").start();
+    let publisher = Swarm::publish(vec![relay.url("cam")], 1_000, PERIOD);
+    publisher.wait_until_ready();
+    let successor = Successor::of(&relay);
+    let pid = successor.0.as_raw_nonzero().get();
+    let told = Instant::now();
+    kill_process(successor.0, Signal::TERM).expect("it runs");
+    // To systemd it is the service: whatever is left when it ends is killed.
+    eventually("the end of the old process, which drains", LIMIT, || {
+        let (old, new) = (is_over(relay.pid()), is_over(pid));
+        assert!(old || !new, "the successor has not waited");
+        old.then_some(())
+    });
+    assert!(told.elapsed() >= Duration::from_secs(2), "it drained for {:?}", told.elapsed());
+    eventually("the end of the successor", LIMIT, || is_over(pid).then_some(()));
+    assert_eq!(code(relay.wait(LIMIT)), 0, "{}", relay.log());
+}
+
+#[test]
 fn systemd_follows_an_upgrade() {
     let _machine = machine::shared();
     let systemd = NotifySocket::start();
@@ -224,6 +252,8 @@ fn systemd_follows_an_upgrade() {
     let told = systemd.hear("MAINPID=");
     assert!(told.contains(&format!("MAINPID={}\n", successor.0.as_raw_nonzero())), "{told}");
     systemd.hear("READY=1");
+    // It is told of the end of its own children alone.
+    assert_ne!(parent(&successor), Some(relay.pid()), "the successor is nobody's but init's");
     // Nobody was left to be served.
     wait_until_over(&relay);
     assert!(systemd.rest().iter().all(|told| !told.contains("STOPPING")), "the service goes on");
