@@ -19,6 +19,7 @@ mod tidy;
 mod units;
 mod workspace;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -63,6 +64,12 @@ enum Command {
     Deb(deb::DebArguments),
     /// Install the package on a Debian with systemd, as a user would, and look at what it does
     ApplianceTest(appliance::ApplianceArguments),
+    /// Connect a hundred times a second until the input ends: a part of `appliance-test`
+    #[command(hide = true)]
+    Visit {
+        /// Whom
+        address: SocketAddr,
+    },
     /// Run the tests of the fenced unsafe code under valgrind
     LeakCheck,
 }
@@ -79,6 +86,7 @@ fn main() -> ExitCode {
         Command::Ebpf => ebpf::ebpf(),
         Command::Tidy => step::timed("tidy", tidy::tidy),
         Command::Units => step::timed("units", units::check),
+        Command::Visit { address } => appliance::visit(address),
         Command::LeakCheck => step::timed("leak-check", leaks::check),
     };
     match outcome {

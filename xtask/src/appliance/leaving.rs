@@ -13,6 +13,7 @@ const MINE: &str = "/etc/edgerelay/conf.d/mine.toml";
 
 /// Removes, installs again, purges, and compares with what there was `before` everything.
 pub(super) fn leave(machine: &Machine, before: &Changes) -> Result<()> {
+    machine.shell("echo '# changed by the operator' >> /etc/edgerelay/edgerelay.toml")?;
     machine.shell("apt-get remove -y edgerelay 2>&1")?;
     nothing_runs(machine)?;
     let kept = machine.shell("tail -n 1 /etc/edgerelay/edgerelay.toml")?;
@@ -23,7 +24,7 @@ pub(super) fn leave(machine: &Machine, before: &Changes) -> Result<()> {
     machine.shell(&format!("echo '[node]' > {MINE}; chgrp edgerelay {MINE}"))?;
     let said = machine.shell("apt-get purge -y edgerelay 2>&1")?;
     nothing_runs(machine)?;
-    println!("{said}");
+    println!("{}", said.replace('\r', "\n").lines().last().unwrap_or_default());
     same(
         "the operator's own file",
         &machine.shell(&format!("stat -c '%U %G' {MINE}"))?,
@@ -36,7 +37,10 @@ pub(super) fn leave(machine: &Machine, before: &Changes) -> Result<()> {
     nothing("units that somebody asks for", &machine.shell(units)?)?;
     let left = changes::difference(before, &machine.changes()?);
     ensure!(left.is_empty(), "purge has left:\n{}", left.join("\n"));
-    seen("the file system is as it was before");
+    seen(format_args!(
+        "the file system is as before: the same {} paths differ from the image",
+        before.len()
+    ));
     Ok(())
 }
 

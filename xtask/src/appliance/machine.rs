@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 
 use super::changes::{self, Changes};
 use super::network::Network;
-use super::{CannotBoot, LOOK, quietly, seen};
+use super::{LOOK, quietly, seen};
+use crate::step;
 
 /// How long a boot may take. A second or two is usual.
 const BOOT_MAX: Duration = Duration::from_secs(90);
@@ -52,23 +53,31 @@ impl Machine {
         fs::copy(package, layers.root().join(PACKAGES).join("edgerelay.deb"))
             .with_context(|| format!("copy {}", package.display()))?;
         let network = Network::make()?;
-        let console = layers.folder.join("console.log");
-        let file = File::create(&console).context("make the console's file")?;
-        let mut nspawn = nspawn(&layers, &network, (file.try_clone()?, file))
-            .spawn()
-            .map_err(|error| CannotBoot(format!("systemd-nspawn: {error}")))?;
-        let init = match wait_for_boot(&mut nspawn) {
-            Ok(init) => init,
-            Err(error) => {
-                let _gone = nspawn.kill();
-                let _status = nspawn.wait();
-                let said = fs::read_to_string(&console).unwrap_or_default();
-                return Err(CannotBoot(format!("{error:#}\n{said}")).into());
-            }
-        };
+        let (nspawn, init) = start(&layers, &network)?;
         let machine = Self { init, nspawn, layers, network };
         seen(format_args!("booted: {}", machine.shell("uname -r; systemctl --version | head -1")?));
         Ok(machine)
+    }
+
+    /// Boots once more, with the same files and in the same network.
+    pub(super) fn reboot(&mut self) -> Result<()> {
+        // Whether the shell lives to tell is a matter of luck.
+        let _said = self.shell("systemctl reboot");
+        let started = Instant::now();
+        while self.nspawn.try_wait().context("look at systemd-nspawn")?.is_none() {
+            if started.elapsed() > DOWN_MAX {
+                bail!("the machine has not gone down within {DOWN_MAX:?}");
+            }
+            std::thread::sleep(LOOK);
+        }
+        let down = started.elapsed();
+        (self.nspawn, self.init) = start(&self.layers, &self.network)?;
+        seen(format_args!(
+            "rebooted: down after {}, up after {}",
+            step::seconds(down),
+            step::seconds(started.elapsed())
+        ));
+        Ok(())
     }
 
     /// What a shell there prints for `script`, which ends at its first error.
@@ -117,6 +126,24 @@ impl Drop for Machine {
         // No harm once it has ended.
         let _gone = self.nspawn.kill();
         let _status = self.nspawn.wait();
+    }
+}
+
+/// Boots, and says which process is the machine's first.
+fn start(layers: &Layers, network: &Network) -> Result<(Child, u32)> {
+    let console = layers.folder.join("console.log");
+    let file = File::create(&console).context("make the console's file")?;
+    let mut nspawn = nspawn(layers, network, (file.try_clone()?, file))
+        .spawn()
+        .context("start systemd-nspawn")?;
+    match wait_for_boot(&mut nspawn) {
+        Ok(init) => Ok((nspawn, init)),
+        Err(error) => {
+            let _gone = nspawn.kill();
+            let _status = nspawn.wait();
+            let said = fs::read_to_string(&console).unwrap_or_default();
+            Err(error.context(said))
+        }
     }
 }
 
@@ -188,6 +215,9 @@ impl Layers {
         let layers = Self { image: image.to_owned(), folder: super::folder().join("machine") };
         // A run that was killed has left its own.
         layers.unmount();
+        fs::create_dir_all(&layers.folder).context("make the machine's folder")?;
+        // In memory: that is quick, and a layer cannot lie on everything that a folder lies on.
+        quietly(Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(&layers.folder))?;
         for folder in [layers.upper(), layers.work(), layers.root()] {
             fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
         }
@@ -199,7 +229,7 @@ impl Layers {
         );
         let mut mount = Command::new("mount");
         mount.args(["-t", "overlay", "overlay", "-o", &options]).arg(layers.root());
-        quietly(&mut mount).map_err(|error| CannotBoot(format!("{error:#}")))?;
+        quietly(&mut mount)?;
         Ok(layers)
     }
 
@@ -216,12 +246,10 @@ impl Layers {
     }
 
     fn unmount(&self) {
-        if quietly(Command::new("mountpoint").arg("-q").arg(self.root())).is_ok() {
-            let _gone = quietly(Command::new("umount").arg(self.root()));
-        }
-        // What is still mounted must not be emptied.
-        if quietly(Command::new("mountpoint").arg("-q").arg(self.root())).is_err() {
-            let _gone = fs::remove_dir_all(&self.folder);
+        for mounted in [&self.root(), &self.folder] {
+            if quietly(Command::new("mountpoint").arg("-q").arg(mounted)).is_ok() {
+                let _gone = quietly(Command::new("umount").arg(mounted));
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Encoders and players: ffmpeg, from outside through the cable or from inside over the loopback.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -48,6 +48,11 @@ impl Media {
         quietly(ffmpeg.arg(&file))?;
         ensure!(fs::metadata(&file).context("the sample")?.len() > 0, "the sample is empty");
         Ok(Self { file })
+    }
+
+    /// Where it is.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
     }
 
     /// Publishes under `name`.
@@ -114,7 +119,8 @@ pub(super) fn is_served_again(machine: &Machine, media: &Media) -> Result<()> {
     })
 }
 
-fn ffmpeg(machine: &Machine, at: Place) -> Command {
+/// ffmpeg that says only what is wrong.
+pub(super) fn ffmpeg(machine: &Machine, at: Place) -> Command {
     let mut command = match at {
         Place::Outside => machine.network.outside("ffmpeg"),
         Place::Inside => machine.network.inside("ffmpeg"),
@@ -123,7 +129,8 @@ fn ffmpeg(machine: &Machine, at: Place) -> Command {
     command
 }
 
-fn url(from: Place, name: &str) -> String {
+/// The stream `name`, seen from there.
+pub(super) fn url(from: Place, name: &str) -> String {
     let host = match from {
         Place::Outside => MACHINE,
         Place::Inside => "127.0.0.1",

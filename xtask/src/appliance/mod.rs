@@ -12,10 +12,13 @@ mod media;
 mod network;
 mod running;
 mod upgrading;
+mod visitors;
+mod watched;
 mod working;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -27,6 +30,7 @@ use crate::{setup, step, workspace};
 
 use machine::Machine;
 use media::Media;
+pub(crate) use visitors::visit;
 
 /// Debian packages for it, and why.
 const PACKAGES: [(&str, &str); 7] = [
@@ -51,6 +55,9 @@ pub(crate) struct ApplianceArguments {
     /// Install this package
     #[arg(long, value_name = "FILE", conflicts_with = "release")]
     package: Option<PathBuf>,
+    /// Between installation and purge, look at this part only; may be given again
+    #[arg(long, value_name = "PART")]
+    only: Vec<String>,
 }
 
 /// Why nothing could be tested: this machine boots no other.
@@ -73,33 +80,67 @@ pub(crate) fn test(arguments: &ApplianceArguments) -> Result<()> {
             None if arguments.release => deb::package(Kind::Release, 1)?,
             None => deb::package(Kind::Trial, 1)?,
         };
-        accept(&package)
+        accept(&package, &arguments.only)
     })
 }
 
-fn accept(package: &std::path::Path) -> Result<()> {
-    setup::install(&PACKAGES)?;
+fn accept(package: &Path, only: &[String]) -> Result<()> {
     if step::output(Command::new("id").arg("-u"))? != "0" {
         return Err(CannotBoot("that takes root".to_owned()).into());
     }
+    setup::install(&PACKAGES)?;
+    may_make_machines()?;
     let image = image::debian()?;
-    let machine = Machine::boot(&image, package)?;
-    let outcome = walk_through(&machine);
+    let mut machine = Machine::boot(&image, package)?;
+    let outcome = walk_through(&mut machine, only);
     if outcome.is_err() {
         machine.tell_what_happened();
     }
     outcome
 }
 
-fn walk_through(machine: &Machine) -> Result<()> {
+/// What a machine is made of can be had here. Asked first, and apart from the boot, so that a boot that fails is
+/// an error and no excuse.
+fn may_make_machines() -> Result<()> {
+    let folder = folder().join("question");
+    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    // A file system of its own, as layers need one that is no layer itself, with a process in all the
+    // namespaces that systemd-nspawn makes.
+    let script = "mount -t tmpfs none \"$1\" && cd \"$1\" && mkdir low up work all dev && \
+                  mount -t overlay overlay -o lowerdir=low,upperdir=up,workdir=work all && \
+                  mknod dev/null c 1 3 && mount -t cgroup2 none low";
+    let mut asked = Command::new("unshare");
+    asked
+        .args(["--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "sh", "-ec", script, "sh"]);
+    quietly(asked.arg(&folder)).map_err(|error| CannotBoot(format!("{error:#}")))?;
+    Ok(())
+}
+
+/// What is looked at between the installation and the end, in this order.
+const PARTS: [(&str, Part); 6] = [
+    ("publish", |machine, media| media.passes_through(machine)),
+    ("reload", |machine, media| running::reload(machine, media)),
+    ("recover", |machine, media| running::recover(machine, media)),
+    ("reboot", running::reboot),
+    ("workers", |machine, media| working::from_zero_and_back(machine, media)),
+    ("upgrade", |machine, media| upgrading::upgrade(machine, media)),
+];
+
+type Part = fn(&mut Machine, &Media) -> Result<()>;
+
+fn walk_through(machine: &mut Machine, only: &[String]) -> Result<()> {
+    for name in only {
+        let known = PARTS.iter().any(|(part, _)| part == name);
+        ensure!(known, "there is no part {name}, but {:?}", PARTS.map(|(part, _)| part));
+    }
     let media = Media::make()?;
     let before = machine.changes()?;
     part("install", || installing::install(machine))?;
-    part("publish", || media.passes_through(machine))?;
-    part("reload", || running::reload(machine, &media))?;
-    part("recover", || running::recover(machine, &media))?;
-    part("workers", || working::from_zero_and_back(machine, &media))?;
-    part("upgrade", || upgrading::upgrade(machine, &media))?;
+    for (name, work) in PARTS {
+        if only.is_empty() || only.iter().any(|wanted| wanted == name) {
+            part(name, || work(machine, &media))?;
+        }
+    }
     part("purge", || leaving::leave(machine, &before))?;
     println!("appliance: all is as it should be");
     Ok(())
@@ -115,14 +156,23 @@ fn seen(what: impl fmt::Display) {
 }
 
 /// Looks until `look` is content, for at most `limit`; says so, or fails with what it saw last.
-fn eventually(what: &str, limit: Duration, mut look: impl FnMut() -> Result<()>) -> Result<()> {
+fn eventually(what: &str, limit: Duration, look: impl FnMut() -> Result<()>) -> Result<()> {
+    let started = Instant::now();
+    eventually_unsaid(what, limit, look)?;
+    seen(format_args!("{what}, after {}", step::seconds(started.elapsed())));
+    Ok(())
+}
+
+/// As [`eventually`], for what is said elsewhere.
+fn eventually_unsaid(
+    what: &str,
+    limit: Duration,
+    mut look: impl FnMut() -> Result<()>,
+) -> Result<()> {
     let started = Instant::now();
     loop {
         match look() {
-            Ok(()) => {
-                println!("  ok: {what}, after {}", step::seconds(started.elapsed()));
-                return Ok(());
-            }
+            Ok(()) => return Ok(()),
             Err(error) if started.elapsed() > limit => {
                 return Err(error).with_context(|| format!("{what}: not within {limit:?}"));
             }

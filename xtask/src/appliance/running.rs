@@ -1,13 +1,15 @@
-//! What happens to a node that runs: it is told to read its configuration again, it is killed, it hangs.
+//! What happens to a node that runs: it is told to read its configuration again, it is killed, it hangs, the
+//! machine is booted again.
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
-use super::installing::{main_process, serves};
+use super::installing::{http, main_process, serves};
 use super::machine::Machine;
-use super::media::{Media, Place, is_served_again, plays};
-use super::{eventually, seen};
+use super::media::{Media, SOON, is_served_again};
+use super::watched::Watched;
+use super::{eventually, eventually_unsaid, seen};
 
 /// The unit's watchdog for this test, so that nobody waits for half a minute.
 const WATCHDOG: &str = "mkdir -p /run/systemd/system/edgerelay.service.d && \
@@ -18,29 +20,79 @@ const WATCHDOG: &str = "mkdir -p /run/systemd/system/edgerelay.service.d && \
 /// How long systemd may take to see that a process is gone or hangs, and to start another.
 const BACK_MAX: Duration = Duration::from_secs(40);
 
-/// `systemctl reload`, with a good file and with a broken one, while a stream is live.
+/// Reloads of one run, and those of them with a broken file.
+const RELOADS: usize = 10;
+const BROKEN: [usize; 2] = [3, 7];
+
+/// The settings of this part.
+const SETTINGS: &str = "/etc/edgerelay/conf.d/reloaded.toml";
+
+/// `systemctl reload`, with good files and with broken ones, while a stream is live.
 pub(super) fn reload(machine: &Machine, media: &Media) -> Result<()> {
     let process = main_process(machine)?;
-    let mut publisher = media.publish(machine, Place::Outside, "reloaded")?;
-    plays(machine, Place::Outside, "reloaded")?;
-    machine.shell("systemctl reload edgerelay")?;
-    seen("systemctl reload edgerelay");
-    let drop_in = "/etc/edgerelay/conf.d/broken.toml";
-    machine.shell(&format!("echo '[rtmp]\nlisen = 1' > {drop_in}"))?;
-    machine.shell_fails("systemctl reload edgerelay 2>&1")?;
-    // The error is where an operator is told to look for it.
-    eventually("a broken file is refused, with its line", BACK_MAX, || {
-        let told = machine.shell("journalctl --no-pager -u edgerelay")?;
-        ensure!(told.contains("conf.d/broken.toml:2:1: rtmp.lisen"), "the journal: {told}");
+    let before = metric(machine, "process_resident_memory_bytes")?;
+    let mut watched = Watched::start(machine, media, "reloaded", 5)?;
+    eventually("systemctl status counts the stream", SOON, || {
+        let status = machine.shell("systemctl show --value -p StatusText edgerelay")?;
+        ensure!(status.starts_with("1 streams, 1 publishers, 1 players"), "it says {status:?}");
         Ok(())
     })?;
-    machine.shell(&format!("rm {drop_in}"))?;
+    println!("{}", machine.shell("systemctl --no-pager --lines=0 status edgerelay")?);
+    for round in 0..RELOADS {
+        if BROKEN.contains(&round) {
+            is_refused(machine, round)?;
+        } else {
+            is_taken_over(machine, 1000 + round)?;
+        }
+        watched.is_under_way()?;
+    }
+    let journal = "journalctl --no-pager -o json -u edgerelay | grep -c 'configuration changed'";
+    let changes: usize = machine.shell(journal)?.trim().parse().context("a count")?;
+    ensure!(changes >= RELOADS - BROKEN.len(), "the journal has {changes} changes");
+    seen(format_args!("{RELOADS} reloads, {} of them refused, each said why", BROKEN.len()));
+    machine.shell(&format!("rm {SETTINGS}; systemctl reload edgerelay"))?;
     let now = main_process(machine)?;
-    ensure!(now == process, "the relay was {process} and is {now} after a reload");
-    publisher.lives()?;
-    plays(machine, Place::Outside, "reloaded")?;
-    seen("the stream and the process have outlived both");
+    ensure!(now == process, "the relay was {process} and is {now} after reloads");
+    watched.has_lost_nothing()?;
+    let after = metric(machine, "process_resident_memory_bytes")?;
+    seen(format_args!("memory was {:.1} MiB, is {:.1} MiB", before / MIB, after / MIB));
     Ok(())
+}
+
+/// What is printed as a size.
+const MIB: f64 = 1_048_576.0;
+
+/// The new limit is in force, which the node says itself.
+fn is_taken_over(machine: &Machine, limit: usize) -> Result<()> {
+    let settings = format!("[rtmp]\nconnections_max = {limit}\n");
+    machine.shell(&format!("printf '{settings}' > {SETTINGS}; systemctl reload edgerelay"))?;
+    // kill(1) does not wait for what its signal leads to.
+    let said = format!("{limit}");
+    let what = format!("connections_max = {limit} is in force");
+    eventually_unsaid(&what, SOON, || {
+        let journal = machine.shell("journalctl --no-pager -o json -n 30 -u edgerelay")?;
+        let told = journal.lines().any(|line| {
+            line.contains("configuration changed")
+                && line.contains("rtmp.connections_max")
+                && line.contains(&said)
+        });
+        ensure!(told, "the journal: {journal}");
+        Ok(())
+    })
+}
+
+/// The reload fails, the error is where an operator is told to look for it, and the limit is as it was.
+fn is_refused(machine: &Machine, round: usize) -> Result<()> {
+    // A line of its own for each, so that none is taken for another.
+    let lines = "\\n".repeat(round);
+    machine.shell(&format!("printf '[rtmp]{lines}lisen = 1\\n' > {SETTINGS}"))?;
+    machine.shell_fails("systemctl reload edgerelay 2>&1")?;
+    let place = format!("conf.d/reloaded.toml:{}:1: rtmp.lisen", round + 1);
+    eventually(&format!("a broken file is refused: {place}"), SOON, || {
+        let told = machine.shell("journalctl --no-pager -u edgerelay")?;
+        ensure!(told.contains(&place), "the journal: {told}");
+        Ok(())
+    })
 }
 
 /// kill -9, then a process that hangs.
@@ -60,11 +112,36 @@ pub(super) fn recover(machine: &Machine, media: &Media) -> Result<()> {
     serves(machine)
 }
 
-fn comes_back(machine: &Machine, when: &str, before: &str) -> Result<()> {
+/// Another process than `before` is the service, and serves.
+pub(super) fn comes_back(machine: &Machine, when: &str, before: &str) -> Result<()> {
     eventually(&format!("another process {when}"), BACK_MAX, || {
         let now = main_process(machine)?;
         ensure!(now != "0" && now != before, "the main process is {now}");
         Ok(())
     })?;
     serves(machine)
+}
+
+/// The machine boots again, and the node with it.
+pub(super) fn reboot(machine: &mut Machine, media: &Media) -> Result<()> {
+    let started = "systemctl show --value -p UserspaceTimestampMonotonic";
+    let before = machine.shell(started)?;
+    machine.reboot()?;
+    let now = machine.shell(started)?;
+    ensure!(before != now, "the machine says that it has not booted since {now}");
+    serves(machine)?;
+    is_served_again(machine, media)
+}
+
+/// A figure of the node's.
+pub(super) fn metric(machine: &Machine, name: &str) -> Result<f64> {
+    let metrics = http(machine, "/metrics")?;
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    value.with_context(|| format!("{name} is not exported"))
+}
+
+/// Connections that are open.
+pub(super) fn clients(machine: &Machine) -> Result<usize> {
+    let list = machine.shell("edgerelay clients --json")?;
+    Ok(list.matches("\"role\":").count())
 }
