@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::{deb, deny, ebpf, leaks, setup, step, test, tidy, units};
+use crate::{appliance, deb, deny, ebpf, leaks, setup, step, test, tidy, units};
 
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     ("setup", setup::packages),
     ("fmt", fmt),
     ("tidy", tidy::tidy),
@@ -18,6 +18,7 @@ const PARTS: [Part; 11] = [
     ("clippy", clippy),
     ("test", || test::test(None)),
     ("deb", deb::check),
+    ("appliance", appliance::check),
     ("leak-check", leaks::check),
     ("doc", doc),
     ("deny", deny::check),

@@ -75,6 +75,16 @@ pub(crate) fn check() -> Result<()> {
     package(Kind::Trial, 1).map(drop)
 }
 
+/// Where [`package`] puts it.
+pub(crate) fn place(kind: Kind, revision: u32) -> Result<PathBuf> {
+    let name = format!("edgerelay_{}_{}.deb", version(revision), architecture()?);
+    Ok(folder().join(kind.label()).join("out").join(name))
+}
+
+fn version(revision: u32) -> String {
+    format!("{}-{revision}", env!("CARGO_PKG_VERSION"))
+}
+
 /// Makes the package, looks at it, and returns where it is.
 pub(crate) fn package(kind: Kind, revision: u32) -> Result<PathBuf> {
     setup::install(&PACKAGES)?;
@@ -97,10 +107,9 @@ pub(crate) fn package(kind: Kind, revision: u32) -> Result<PathBuf> {
             build::for_tests()?
         }
     };
-    let version = format!("{}-{revision}", env!("CARGO_PKG_VERSION"));
     let stage = folder.join("stage");
-    stage::fill(&stage, &binary, &version, &epoch)?;
-    let package = output.join(format!("edgerelay_{version}_{}.deb", architecture()?));
+    stage::fill(&stage, &binary, &version(revision), &epoch)?;
+    let package = place(kind, revision)?;
     pack(kind, &stage, revision, &epoch, &package)?;
     inspect::inspect(&package, &stage)?;
     if kind == Kind::Release {
