@@ -33,11 +33,14 @@ pub(crate) fn rust_flags(target: &Path) -> Vec<String> {
     names(target).into_iter().map(flag).collect()
 }
 
-/// Flags for the C compiler.
-pub(crate) fn c_flags(target: &Path) -> String {
-    let flag =
-        |(folder, name): (PathBuf, &str)| format!("-ffile-prefix-map={}={name}", folder.display());
-    names(target).into_iter().map(flag).collect::<Vec<_>>().join(" ")
+/// What tells the C compiler its flags: with quotes, which the crate that calls it knows if told so, as folders
+/// may have spaces in their names.
+pub(crate) fn c_flags(target: &Path) -> [(&'static str, String); 2] {
+    let flag = |(folder, name): (PathBuf, &str)| {
+        format!("'-ffile-prefix-map={}={name}'", folder.display())
+    };
+    let flags = names(target).into_iter().map(flag).collect::<Vec<_>>().join(" ");
+    [("CFLAGS", flags), ("CC_SHELL_ESCAPED_FLAGS", "1".to_owned())]
 }
 
 fn cargo_home() -> PathBuf {

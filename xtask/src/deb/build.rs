@@ -25,7 +25,7 @@ pub(super) fn for_release(epoch: &str) -> Result<PathBuf> {
     cargo.args(["build", "--release", "--locked", "--package", "edgerelay", "--bin", "edgerelay"]);
     cargo.env("CARGO_TARGET_DIR", &target).env("SOURCE_DATE_EPOCH", epoch);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", remap::rust_flags(&target).join("\x1f"));
-    cargo.env("CFLAGS", remap::c_flags(&target));
+    cargo.envs(remap::c_flags(&target));
     // What a developer sets for other builds.
     cargo.env_remove("RUSTFLAGS").env_remove("RUSTC_WRAPPER").env("CARGO_INCREMENTAL", "0");
     step::run(&mut cargo)?;
