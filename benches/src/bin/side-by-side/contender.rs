@@ -263,9 +263,7 @@ fn nginx_config(address: SocketAddr, push: Option<SocketAddr>) -> String {
 fn xiu_config(address: SocketAddr) -> String {
     format!(
         "[rtmp]\nenabled = true\nport = {}\ngop_num = 1\n\
-         [rtsp]\nenabled = false\nport = 0\n[webrtc]\nenabled = false\nport = 0\n\
-         [httpflv]\nenabled = false\nport = 0\n[hls]\nenabled = false\nport = 0\n\
-         need_record = false\n[log]\nlevel = \"error\"\n",
+         [authsecret]\nkey = \"\"\npassword = \"\"\n[log]\nlevel = \"error\"\n",
         address.port()
     )
 }
