@@ -49,7 +49,11 @@ pub(super) fn reload(machine: &Machine, media: &Media) -> Result<()> {
     let journal = "journalctl --no-pager -o json -u edgerelay | grep -c 'configuration changed'";
     let changes: usize = machine.shell(journal)?.trim().parse().context("a count")?;
     ensure!(changes >= RELOADS - BROKEN.len(), "the journal has {changes} changes");
-    seen(format_args!("{RELOADS} reloads, {} of them refused, each said why", BROKEN.len()));
+    seen(format_args!(
+        "{RELOADS} reloads: {} in force, as the journal's fields say; {} refused, each with its place",
+        RELOADS - BROKEN.len(),
+        BROKEN.len()
+    ));
     machine.shell(&format!("rm {SETTINGS}; systemctl reload edgerelay"))?;
     let now = main_process(machine)?;
     ensure!(now == process, "the relay was {process} and is {now} after reloads");
@@ -67,14 +71,12 @@ fn is_taken_over(machine: &Machine, limit: usize) -> Result<()> {
     let settings = format!("[rtmp]\nconnections_max = {limit}\n");
     machine.shell(&format!("printf '{settings}' > {SETTINGS}; systemctl reload edgerelay"))?;
     // kill(1) does not wait for what its signal leads to.
-    let said = format!("{limit}");
+    let (key, value) = ("\"F_KEY\":\"rtmp.connections_max\"", format!("\"F_NEW\":\"{limit}\""));
     let what = format!("connections_max = {limit} is in force");
     eventually_unsaid(&what, SOON, || {
         let journal = machine.shell("journalctl --no-pager -o json -n 30 -u edgerelay")?;
         let told = journal.lines().any(|line| {
-            line.contains("configuration changed")
-                && line.contains("rtmp.connections_max")
-                && line.contains(&said)
+            line.contains("configuration changed") && line.contains(key) && line.contains(&value)
         });
         ensure!(told, "the journal: {journal}");
         Ok(())
