@@ -137,7 +137,8 @@ fn linker() -> Result<PathBuf> {
 /// Compiles, and puts the object where the relay's build script looks for it.
 fn build(route: Route, linker: &Path) -> Result<PathBuf> {
     let package = workspace::root().join("relay-ebpf");
-    let target = workspace::target().join("ebpf");
+    // Not where it was built without the wrapper, which to cargo is no reason to build anew.
+    let target = workspace::target().join("ebpf-by-name");
     let mut flags = vec![
         format!("-Clinker={}", linker.display()),
         "-Cdebuginfo=2".to_owned(),
@@ -154,7 +155,7 @@ fn build(route: Route, linker: &Path) -> Result<PathBuf> {
     };
     cargo.current_dir(&package).args(["build", "--release", "--locked", "--target", TARGET]);
     // What this process was started with is for the machine's own target.
-    cargo.env_remove("RUSTFLAGS").env_remove("RUSTC_WRAPPER");
+    cargo.env_remove("RUSTFLAGS").env("RUSTC_WRAPPER", remap::compiler());
     cargo.env("CARGO_TARGET_DIR", &target).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     match route {
         Route::Debian => cargo.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1"),

@@ -43,6 +43,12 @@ pub(crate) fn c_flags(target: &Path) -> [(&'static str, String); 2] {
     [("CFLAGS", flags), ("CC_SHELL_ESCAPED_FLAGS", "1".to_owned())]
 }
 
+/// What cargo is to call the compiler by where it builds crates of ours from outside their workspace, so
+/// that the names within them are the same everywhere.
+pub(crate) fn compiler() -> PathBuf {
+    workspace::root().join("xtask/src/rustc.sh")
+}
+
 fn cargo_home() -> PathBuf {
     match std::env::var_os("CARGO_HOME") {
         Some(folder) => PathBuf::from(folder),
@@ -53,6 +59,18 @@ fn cargo_home() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_of_our_crates_do_not_depend_on_where_they_are() {
+        let called = |name: &str| {
+            let mut command = std::process::Command::new(compiler());
+            command.args(["echo", "--crate-name", name, "-C", "metadata=a b", "-Cmetadata"]);
+            crate::step::output(&mut command).expect("echo is called")
+        };
+        let ours = "--crate-name edgerelay_x -C metadata=edgerelay_x -Cmetadata";
+        assert_eq!(called("edgerelay_x"), ours);
+        assert_eq!(called("aya"), "--crate-name aya -C metadata=a b -Cmetadata");
+    }
 
     #[test]
     fn a_folder_within_another_comes_after_it() {
