@@ -30,7 +30,8 @@ pub(super) struct Visitors(Child);
 
 impl Visitors {
     pub(super) fn start(machine: &Machine) -> Result<Self> {
-        let own = std::env::current_exe().context("find this program")?;
+        // This program, also where its file has been replaced since it was started.
+        let own = format!("/proc/{}/exe", std::process::id());
         let mut command: Command = machine.network.outside("env");
         command.arg(own).args(["visit", &format!("{MACHINE}:1935")]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
