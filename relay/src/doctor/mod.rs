@@ -1,6 +1,6 @@
 //! Whether this machine is fit for the relay: what is wrong, how bad it is, and what mends it.
 //!
-//! [`reading`] looks at the machine and writes down a [`Machine`]; [`judge`] is pure and makes findings of
+//! `reading` looks at the machine and writes down a `Machine`; `judge` is pure and makes findings of
 //! it. Changes nothing, and prints nothing.
 
 mod finding;
