@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn what_is_said_of_other_units_is_passed_over() {
-        let folder = Path::new("/work/units-1");
+        let folder = Path::new("/checkout/units-1");
         assert!(is_about_ours("edgerelay.service: Command x is not executable", folder));
-        assert!(is_about_ours("/work/units-1/edgerelay.service:3: Unknown key name", folder));
+        assert!(is_about_ours("/checkout/units-1/edgerelay.service:3: Unknown key name", folder));
         assert!(!is_about_ours("/lib/systemd/system/x.service:3: Unknown key name", folder));
     }
 }
