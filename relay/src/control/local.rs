@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::access::{self, Access, Peer};
-use super::server::{ACCEPT_RETRY_DELAY, ServerLimits, converse};
+use super::server::{ACCEPT_RETRY_DELAY, ServerLimits, admit, converse};
 use super::socket::{ControlSocket, SocketNode};
 
 /// Connections of one user at once, so that none can keep the others out.
@@ -56,16 +56,8 @@ async fn accept(
     let own_uid = rustix::process::geteuid().as_raw();
     let mut connections = JoinSet::new();
     loop {
-        let next = async {
-            let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
-            Some((permit, listener.accept().await))
-        };
-        let accepted = tokio::select! {
-            accepted = next => accepted,
-            _ = stop.wait_for(|stop| *stop) => None,
-            Some(_) = connections.join_next() => continue,
-        };
-        let (permit, socket) = match accepted {
+        let admitted = admit(&permits, listener.accept(), &mut connections, &mut stop);
+        let (permit, socket) = match admitted.await {
             Some((permit, Ok((socket, _)))) => (permit, socket),
             Some((_, Err(fault))) => {
                 tracing::warn!(%fault, "a connection to the control socket could not be accepted");

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -81,17 +81,7 @@ async fn accept(
 ) {
     let mut connections = JoinSet::new();
     loop {
-        let next = async {
-            // A permit first: what cannot be served is not accepted.
-            let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
-            Some((permit, listener.accept().await))
-        };
-        let accepted = tokio::select! {
-            accepted = next => accepted,
-            _ = stop.wait_for(|stop| *stop) => None,
-            Some(_) = connections.join_next() => continue,
-        };
-        match accepted {
+        match admit(&permits, listener.accept(), &mut connections, &mut stop).await {
             Some((permit, Ok((socket, _)))) => {
                 let (router, stop) = (router.clone(), stop.clone());
                 connections.spawn(async move {
@@ -108,6 +98,28 @@ async fn accept(
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+}
+
+/// The next connection, by `accept`, with a place among `permits`; none when `stop` turns true. Meanwhile
+/// clears up behind the `connections` that have ended.
+pub(super) async fn admit<T>(
+    permits: &Arc<Semaphore>,
+    accept: impl Future<Output = io::Result<T>>,
+    connections: &mut JoinSet<()>,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<(OwnedSemaphorePermit, io::Result<T>)> {
+    let mut next = pin!(async {
+        // A permit first: what cannot be served is not accepted.
+        let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+        Some((permit, accept.await))
+    });
+    loop {
+        tokio::select! {
+            accepted = next.as_mut() => return accepted,
+            _ = stop.wait_for(|stop| *stop) => return None,
+            Some(_) = connections.join_next() => {}
+        }
+    }
 }
 
 /// One connection, whatever it runs over.
