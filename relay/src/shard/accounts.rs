@@ -53,10 +53,17 @@ impl State {
         }
     }
 
-    /// Asks every socket that nobody else asks about.
-    pub(super) fn ask_sockets(&self, shard: &Shard) {
-        for (_, connection) in &self.connections {
+    /// Asks every socket that nobody else asks about and that has news: bytes moved since it was asked
+    /// last, or some were not acknowledged then. A peer that rests costs no system call.
+    pub(super) fn ask_sockets(&mut self, shard: &Shard) {
+        for (_, connection) in &mut self.connections {
+            let moved = connection.bytes_in + connection.bytes_out;
+            if connection.settled_at == Some(moved) {
+                continue;
+            }
             shard.ask_socket(connection);
+            let is_settled = connection.account.figures().bytes_out >= connection.bytes_out;
+            connection.settled_at = is_settled.then_some(moved);
         }
     }
 }

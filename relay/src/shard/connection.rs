@@ -161,6 +161,8 @@ pub(super) struct Connection {
     pub(super) last_media: Instant,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
+    /// How many bytes had moved, both ways, when the kernel said last that all are acknowledged.
+    pub(super) settled_at: Option<u64>,
     /// Skips and dropped frames of the present subscription already counted.
     pub(super) skips_counted: u64,
     pub(super) drops_counted: u64,

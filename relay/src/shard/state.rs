@@ -277,6 +277,7 @@ impl Shard {
             last_media: now,
             bytes_in: 0,
             bytes_out: 0,
+            settled_at: None,
             skips_counted: 0,
             drops_counted: 0,
             copied_counted: 0,

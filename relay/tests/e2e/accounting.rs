@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use edgerelay_ebpf_common::LAYOUT_VERSION;
 use serde_json::Value;
+use tempfile::TempDir;
 
-use crate::support::eventually::eventually;
+use crate::support::eventually::{eventually, throughout};
 use crate::support::ffmpeg::{Player, publish_looped};
 use crate::support::fleet::{fleet, wait_for_state};
 use crate::support::kernel::{Loader, PinPlace, pinned};
@@ -437,4 +438,36 @@ fn accounting_without_a_loader_counts_the_same() {
     assert_eq!(relay.metric("edgerelay_ebpf_attached", &[]), 0.0);
     let warnings = relay.log().matches("sockets are asked instead").count();
     assert_eq!(warnings, 1, "it says so once, and why");
+}
+
+#[test]
+fn accounting_without_a_loader_asks_no_socket_that_rests() {
+    let _machine = machine::shared();
+    let folder = TempDir::new().expect("a temporary folder");
+    let calls = folder.path().join("calls");
+    let watched = ["-D", "-f", "-qq", "-e", "trace=getsockopt", "-o"];
+    let arguments = [&watched[..], &[calls.to_str().expect("text")]].concat();
+    let settings = Settings::new().accounting("pin_dir = \"/nowhere/edgerelay\"");
+    let relay = settings.start_by("strace", &arguments);
+    let asked = || {
+        let calls = std::fs::read_to_string(&calls).expect("strace writes");
+        calls.matches("TCP_INFO").count()
+    };
+    let way = Meter::new(relay.address());
+    let received =
+        || relay.metric("edgerelay_kernel_received_bytes_total", &["role=\"publish\""]) as u64;
+    block_on(async {
+        let mut encoder = Encoder::start(&way.url("cam1"), 1).await;
+        for round in ["at first", "after a rest"] {
+            let before = asked();
+            encoder.send(100).await;
+            eventually("the socket to be asked", LIMIT, || (asked() > before).then_some(()));
+            // Once more for what had come and gone since, once more for what was on its way. No page is
+            // asked for meanwhile, as that asks, too.
+            let most = asked() + 2;
+            throughout("the socket's rest", Duration::from_secs(6), || asked() <= most);
+            assert_eq!(received(), way.bytes_in(), "{round}");
+        }
+        encoder.peer.close().await.expect("closes");
+    });
 }
