@@ -14,6 +14,7 @@ const MINE: &str = "/etc/edgerelay/conf.d/mine.toml";
 /// Removes, installs again, purges, and compares with what there was `before` everything.
 pub(super) fn leave(machine: &Machine, before: &Changes) -> Result<()> {
     machine.shell("echo '# changed by the operator' >> /etc/edgerelay/edgerelay.toml")?;
+    machine.shell("systemctl enable edgerelay.socket 2>&1")?;
     machine.shell("apt-get remove -y edgerelay 2>&1")?;
     nothing_runs(machine)?;
     let kept = machine.shell("tail -n 1 /etc/edgerelay/edgerelay.toml")?;

@@ -3,6 +3,7 @@
 //!
 //! The order of the acceptance; what each part does and looks at stands in the modules below.
 
+mod activated;
 mod changes;
 mod image;
 mod installing;
@@ -135,12 +136,13 @@ fn may_make_machines() -> Result<()> {
 }
 
 /// What is looked at between the installation and the end, in this order.
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("publish", |machine, media| media.passes_through(machine)),
     ("reload", |machine, media| running::reload(machine, media)),
     ("recover", |machine, media| running::recover(machine, media)),
     ("reboot", running::reboot),
     ("workers", |machine, media| working::from_zero_and_back(machine, media)),
+    ("socket", |machine, media| activated::socket(machine, media)),
     ("upgrade", |machine, media| upgrading::upgrade(machine, media)),
 ];
 

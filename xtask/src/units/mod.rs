@@ -17,8 +17,9 @@ const PACKAGES: [(&str, &str); 3] = [
 ];
 
 /// Units that can be started, those from templates as an instance.
-const UNITS: [&str; 5] = [
+const UNITS: [&str; 6] = [
     "edgerelay.service",
+    "edgerelay.socket",
     "edgerelay-accounting.service",
     "edgerelay-worker@1.service",
     "edgerelay-workers.slice",
@@ -36,7 +37,7 @@ const EXPOSURE_MAX: [(&str, u32); 3] = [
 const INSTALLED: &str = "/usr/bin/edgerelay";
 
 /// Endings of files that are units.
-const UNIT_ENDINGS: [&str; 3] = ["service", "slice", "mount"];
+const UNIT_ENDINGS: [&str; 4] = ["service", "socket", "slice", "mount"];
 
 const RULES: &str = "edgerelay.rules";
 
