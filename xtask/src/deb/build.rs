@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::cross::Cross;
 use crate::{remap, step, workspace};
 
 /// The time that everything made here is said to be from: `SOURCE_DATE_EPOCH`, or the commit's.
@@ -18,7 +19,7 @@ pub(super) fn epoch() -> Result<String> {
 }
 
 /// Builds for release, with nothing of this machine's folders in it.
-pub(super) fn for_release(epoch: &str) -> Result<PathBuf> {
+pub(super) fn for_release(epoch: &str, cross: Option<Cross>) -> Result<PathBuf> {
     // Its own, because other flags build everything anew.
     let target = super::folder().join("cargo");
     let mut cargo = step::cargo();
@@ -26,10 +27,14 @@ pub(super) fn for_release(epoch: &str) -> Result<PathBuf> {
     cargo.env("CARGO_TARGET_DIR", &target).env("SOURCE_DATE_EPOCH", epoch);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", remap::rust_flags(&target).join("\x1f"));
     cargo.envs(remap::c_flags(&target));
+    if let Some(cross) = cross {
+        cargo.args(["--target", cross.triple()]);
+    }
     // What a developer sets for other builds.
     cargo.env_remove("RUSTFLAGS").env_remove("RUSTC_WRAPPER").env("CARGO_INCREMENTAL", "0");
     step::run(&mut cargo)?;
-    Ok(target.join("release/edgerelay"))
+    let built = cross.map_or_else(|| target.clone(), |cross| target.join(cross.triple()));
+    Ok(built.join("release/edgerelay"))
 }
 
 /// Builds as tests are built, which they mostly have been.

@@ -36,12 +36,12 @@ const SHELLS: [(&str, &[&str], &str); 3] = [
     ("fish", &["--no-config", "-c"], "source $argv[2]/edgerelay.fish; complete -C 'edgerelay '"),
 ];
 
-/// Fails at the first thing that is wrong.
-pub(super) fn inspect(package: &Path, stage: &Path) -> Result<()> {
+/// Fails at the first thing that is wrong. `native` is a relay that runs here.
+pub(super) fn inspect(package: &Path, stage: &Path, native: &Path) -> Result<()> {
     setup::install(&PACKAGES)?;
     manual_pages(stage)?;
     completions(stage)?;
-    examples(stage)?;
+    examples(native)?;
     let mut lintian = Command::new("lintian");
     lintian.args(["--fail-on", "error,warning", "--tag-display-limit", "0"]);
     // Of use to whoever runs CI as root, which is what a container does.
@@ -83,12 +83,12 @@ fn completions(stage: &Path) -> Result<()> {
 }
 
 /// The configuration that is installed, and the examples, are accepted.
-fn examples(stage: &Path) -> Result<()> {
+fn examples(native: &Path) -> Result<()> {
     let mut configurations = stage::files(&workspace::root().join("packaging/examples"))?;
     configurations.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     configurations.push(workspace::root().join("packaging/edgerelay.toml"));
     for path in configurations {
-        step::run(Command::new(stage::binary(stage)).args(["check", "--config"]).arg(path))?;
+        step::run(Command::new(native).args(["check", "--config"]).arg(path))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod bill;
 mod build;
 mod copy;
+mod cross;
 mod inspect;
 mod manual;
 mod stage;
@@ -13,10 +14,12 @@ mod verify;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
+use self::cross::Cross;
 use crate::pinned::Pinned;
 use crate::{ebpf, setup, step, workspace};
 
@@ -38,6 +41,9 @@ pub(crate) struct DebArguments {
     /// Package the binary that tests use: to try the packaging, not to ship
     #[arg(long)]
     trial: bool,
+    /// Package for another architecture, with a cross compiler
+    #[arg(long, value_name = "ARCHITECTURE", conflicts_with = "trial")]
+    cross: Option<Cross>,
     /// Which package of this version it is
     #[arg(long, default_value_t = 1)]
     revision: u32,
@@ -65,8 +71,11 @@ impl Kind {
 pub(crate) fn deb(arguments: &DebArguments) -> Result<()> {
     let kind = if arguments.trial { Kind::Trial } else { Kind::Release };
     step::timed("deb", || {
-        let package = package(kind, arguments.revision)?;
-        if arguments.verify { verify::same_elsewhere(&package) } else { Ok(()) }
+        let package = make(kind, arguments.revision, arguments.cross)?;
+        if !arguments.verify {
+            return Ok(());
+        }
+        verify::same_elsewhere(&package, arguments.cross)
     })
 }
 
@@ -77,19 +86,38 @@ pub(crate) fn check() -> Result<()> {
 
 /// Where [`package`] puts it.
 pub(crate) fn place(kind: Kind, revision: u32) -> Result<PathBuf> {
-    let name = format!("edgerelay_{}_{}.deb", version(revision), architecture()?);
-    Ok(folder().join(kind.label()).join("out").join(name))
+    let name = file_name(revision, &architecture()?);
+    Ok(work_folder(kind, None).join("out").join(name))
+}
+
+fn file_name(revision: u32, architecture: &str) -> String {
+    format!("edgerelay_{}_{architecture}.deb", version(revision))
+}
+
+/// Where everything of one kind of package is made.
+fn work_folder(kind: Kind, cross: Option<Cross>) -> PathBuf {
+    match cross {
+        Some(cross) => folder().join(format!("{}-{}", kind.label(), cross.debian())),
+        None => folder().join(kind.label()),
+    }
 }
 
 fn version(revision: u32) -> String {
     format!("{}-{revision}", env!("CARGO_PKG_VERSION"))
 }
 
-/// Makes the package, looks at it, and returns where it is.
+/// Makes the package for this machine, looks at it, and returns where it is.
 pub(crate) fn package(kind: Kind, revision: u32) -> Result<PathBuf> {
+    make(kind, revision, None)
+}
+
+fn make(kind: Kind, revision: u32, cross: Option<Cross>) -> Result<PathBuf> {
     setup::install(&PACKAGES)?;
     CARGO_DEB.install()?;
-    let folder = folder().join(kind.label());
+    if let Some(cross) = cross {
+        cross.install()?;
+    }
+    let folder = work_folder(kind, cross);
     // What an earlier version left would be summed up with this one's.
     let output = folder.join("out");
     if output.exists() {
@@ -100,18 +128,26 @@ pub(crate) fn package(kind: Kind, revision: u32) -> Result<PathBuf> {
     let binary = match kind {
         Kind::Release => {
             ebpf::ebpf()?;
-            build::for_release(&epoch)?
+            build::for_release(&epoch, cross)?
         }
         Kind::Trial => {
             ebpf::if_it_can_be_had()?;
             build::for_tests()?
         }
     };
-    let stage = folder.join("stage");
-    stage::fill(&stage, &binary, &version(revision), &epoch)?;
-    let package = place(kind, revision)?;
-    pack(kind, &stage, revision, &epoch, &package)?;
-    inspect::inspect(&package, &stage)?;
+    // What runs here, to say what stands in its manual pages.
+    let native = if cross.is_some() { build::for_tests()? } else { binary.clone() };
+    let built = folder.join("stage");
+    let stage = cross.map_or_else(|| built.clone(), |cross| built.join(cross.triple()));
+    stage::fill(&stage, &binary, &native, &version(revision), &epoch)?;
+    let architecture = cross.map_or_else(architecture, |cross| Ok(cross.debian().to_owned()))?;
+    let package = output.join(file_name(revision, &architecture));
+    let mut pack = pack(kind, &built, revision, &epoch, &package);
+    if let Some(cross) = cross {
+        pack.args(["--target", cross.triple()]);
+    }
+    step::run(&mut pack)?;
+    inspect::inspect(&package, &stage, &native)?;
     if kind == Kind::Release {
         bill::write(&package.with_extension("cdx.json"), &epoch)?;
     }
@@ -120,17 +156,18 @@ pub(crate) fn package(kind: Kind, revision: u32) -> Result<PathBuf> {
     Ok(package)
 }
 
-fn pack(kind: Kind, stage: &Path, revision: u32, epoch: &str, package: &Path) -> Result<()> {
-    let mut command = std::process::Command::new(CARGO_DEB.program());
+/// cargo-deb, which finds what is built as cargo would have put it below `built`.
+fn pack(kind: Kind, built: &Path, revision: u32, epoch: &str, package: &Path) -> Command {
+    let mut command = Command::new(CARGO_DEB.program());
     command.current_dir(workspace::root());
     command.args(["--no-build", "--locked", "--strip", "--package", "edgerelay"]);
     command.args(["--deb-revision", &revision.to_string(), "--output"]).arg(package);
     if kind == Kind::Trial {
         command.arg("--fast");
     }
-    // Where it looks for what is built. The time of every file in the package.
-    command.env("CARGO_TARGET_DIR", stage).env("SOURCE_DATE_EPOCH", epoch);
-    step::run(&mut command)
+    // The time of every file in the package.
+    command.env("CARGO_TARGET_DIR", built).env("SOURCE_DATE_EPOCH", epoch);
+    command
 }
 
 fn folder() -> PathBuf {
@@ -139,5 +176,5 @@ fn folder() -> PathBuf {
 
 /// The machine's architecture, in Debian's words.
 fn architecture() -> Result<String> {
-    step::output(std::process::Command::new("dpkg").arg("--print-architecture"))
+    step::output(Command::new("dpkg").arg("--print-architecture"))
 }

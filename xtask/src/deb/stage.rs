@@ -17,11 +17,6 @@ const SHELLS: [(&str, &str); 3] =
 /// The document that the page about the configuration is made from.
 const CONFIGURATION: &str = "docs/configuration.md";
 
-/// Where the binary is, in `stage`.
-pub(super) fn binary(stage: &Path) -> PathBuf {
-    stage.join("release/edgerelay")
-}
-
 /// Where the manual pages are.
 pub(super) fn manual_pages(stage: &Path) -> PathBuf {
     stage.join("release/package/man")
@@ -32,16 +27,23 @@ pub(super) fn completions(stage: &Path, shell: &str) -> PathBuf {
     stage.join("release/package/completions").join(shell)
 }
 
-/// Fills `stage` anew.
-pub(super) fn fill(stage: &Path, built: &Path, version: &str, epoch: &str) -> Result<()> {
+/// Fills `stage` anew with the binary `built`, and with what `native` has to say, which is the same or a
+/// binary of the same sources that runs here.
+pub(super) fn fill(
+    stage: &Path,
+    built: &Path,
+    native: &Path,
+    version: &str,
+    epoch: &str,
+) -> Result<()> {
     if stage.exists() {
         fs::remove_dir_all(stage).with_context(|| format!("remove {}", stage.display()))?;
     }
     let pages = manual_pages(stage);
     make(&pages)?;
-    let binary = binary(stage);
-    fs::copy(built, &binary).with_context(|| format!("copy {}", built.display()))?;
-    step::run(Command::new(&binary).arg("man").arg(&pages))?;
+    fs::copy(built, stage.join("release/edgerelay"))
+        .with_context(|| format!("copy {}", built.display()))?;
+    step::run(Command::new(native).arg("man").arg(&pages))?;
     let document = workspace::root().join(CONFIGURATION);
     let text = fs::read_to_string(&document).with_context(|| format!("read {CONFIGURATION}"))?;
     write(&pages.join("edgerelay.toml.5"), manual::page(&text, version).as_bytes())?;
@@ -51,7 +53,7 @@ pub(super) fn fill(stage: &Path, built: &Path, version: &str, epoch: &str) -> Re
     for (shell, file) in SHELLS {
         let folder = completions(stage, shell);
         make(&folder)?;
-        let text = step::output(Command::new(&binary).args(["completions", shell]))?;
+        let text = step::output(Command::new(native).args(["completions", shell]))?;
         write(&folder.join(file), format!("{text}\n").as_bytes())?;
     }
     changelog(&stage.join("release/package"), version, epoch)

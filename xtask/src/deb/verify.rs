@@ -6,11 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::cross::Cross;
 use super::{build, copy};
 use crate::{step, workspace};
 
 /// Fails unless everything beside `package`, and the package, come out the same elsewhere.
-pub(super) fn same_elsewhere(package: &Path) -> Result<()> {
+pub(super) fn same_elsewhere(package: &Path, cross: Option<Cross>) -> Result<()> {
     let output = package.parent().context("the package is in a folder")?;
     let elsewhere = super::folder().join("elsewhere");
     let checkout = elsewhere.join("some other folder");
@@ -23,8 +24,13 @@ pub(super) fn same_elsewhere(package: &Path) -> Result<()> {
     // There is no git in the copy to ask.
     cargo.env("SOURCE_DATE_EPOCH", build::epoch()?);
     cargo.args(["run", "--quiet", "--package", "xtask", "--", "deb"]);
+    if let Some(cross) = cross {
+        cargo.args(["--cross", cross.debian()]);
+    }
     step::run(&mut cargo)?;
-    compare(output, &target.join("deb/release/out"))?;
+    let place =
+        output.strip_prefix(workspace::target()).context("the output is in a target folder")?;
+    compare(output, &target.join(place))?;
     fs::remove_dir_all(&elsewhere).with_context(|| format!("remove {}", elsewhere.display()))
 }
 
