@@ -10,6 +10,9 @@ use super::{eventually, same, seen};
 /// How long services may take to be up.
 pub(super) const UP_MAX: Duration = Duration::from_secs(30);
 
+/// How long an answer may take.
+const ANSWER_MAX_SECONDS: u32 = 5;
+
 /// Installs, and looks around.
 pub(super) fn install(machine: &Machine) -> Result<()> {
     let said = machine.shell("apt-get install -y ./edgerelay.deb 2>&1")?;
@@ -43,7 +46,7 @@ pub(super) fn install(machine: &Machine) -> Result<()> {
 
 /// The services run, and the node says that it is ready.
 pub(super) fn serves(machine: &Machine) -> Result<()> {
-    eventually("edgerelay.service is active and ready", UP_MAX, || {
+    eventually(machine, "edgerelay.service is active and ready", UP_MAX, || {
         let state = machine.shell("systemctl is-active edgerelay edgerelay-accounting || true")?;
         ensure!(state == "active\nactive", "the services are {state:?}");
         let ready = http(machine, "/readyz")?;
@@ -60,9 +63,10 @@ pub(super) fn serves(machine: &Machine) -> Result<()> {
 
 /// What the node answers over HTTP.
 pub(super) fn http(machine: &Machine, path: &str) -> Result<String> {
-    let mut curl = machine.network.inside("curl");
-    curl.args(["--silent", "--show-error", "--fail", "--max-time", "5"]);
-    super::quietly(curl.arg(format!("http://127.0.0.1:8080{path}")))
+    let limit = (machine.slowness() * ANSWER_MAX_SECONDS).to_string();
+    let url = format!("http://127.0.0.1:8080{path}");
+    let curl = ["curl", "--silent", "--show-error", "--fail", "--max-time", &limit, &url];
+    super::quietly(&mut machine.inside(&curl))
 }
 
 /// The relay's main process, as the machine numbers it.

@@ -57,9 +57,14 @@ impl Media {
 
     /// Publishes under `name`.
     pub(super) fn publish(&self, machine: &Machine, from: Place, name: &str) -> Result<Publisher> {
-        let mut ffmpeg = ffmpeg(machine, from);
-        ffmpeg.args(["-re", "-stream_loop", "-1", "-i"]).arg(&self.file);
-        ffmpeg.args(["-c", "copy", "-f", "flv", &url(from, name)]);
+        let file = match from {
+            Place::Outside => self.file.clone(),
+            Place::Inside => machine.lend(&self.file)?,
+        };
+        let (file, url) = (file.to_string_lossy(), url(from, name));
+        let input = ["-re", "-stream_loop", "-1", "-i", &file];
+        let output = ["-c", "copy", "-f", "flv", &url];
+        let mut ffmpeg = ffmpeg(machine, from, &[&input[..], &output].concat());
         let child = ffmpeg.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
         Ok(Publisher { child: child.context("start ffmpeg")? })
     }
@@ -102,9 +107,9 @@ pub(super) fn plays(machine: &Machine, at: Place, name: &str) -> Result<()> {
 
 /// As [`plays`], from any server.
 pub(super) fn plays_from(machine: &Machine, at: Place, url: &str) -> Result<()> {
-    let mut player = ffmpeg(machine, at);
-    player.args(["-rw_timeout", "20000000", "-i", url, "-map", "0:v", "-c", "copy"]);
-    player.args(["-frames:v", &FRAMES.to_string(), "-f", "framemd5", "-"]);
+    let input = ["-rw_timeout", "20000000", "-i", url, "-map", "0:v", "-c", "copy"];
+    let output = ["-frames:v", &FRAMES.to_string(), "-f", "framemd5", "-"];
+    let mut player = ffmpeg(machine, at, &[&input[..], &output].concat());
     let frames = quietly(&mut player)?;
     let count = frames.lines().filter(|line| !line.starts_with('#')).count();
     ensure!(count >= FRAMES, "{url}: {count} frames instead of {FRAMES}");
@@ -113,20 +118,23 @@ pub(super) fn plays_from(machine: &Machine, at: Place, url: &str) -> Result<()> 
 
 /// Waits until the relay takes a stream again.
 pub(super) fn is_served_again(machine: &Machine, media: &Media) -> Result<()> {
-    eventually("a stream passes through", SOON, || {
+    eventually(machine, "a stream passes through", SOON, || {
         let _publisher = media.publish(machine, Place::Outside, "again")?;
         plays(machine, Place::Outside, "again")
     })
 }
 
 /// ffmpeg that says only what is wrong.
-pub(super) fn ffmpeg(machine: &Machine, at: Place) -> Command {
-    let mut command = match at {
-        Place::Outside => machine.network.outside("ffmpeg"),
-        Place::Inside => machine.network.inside("ffmpeg"),
-    };
-    command.args(["-nostdin", "-loglevel", "error"]);
-    command
+pub(super) fn ffmpeg(machine: &Machine, at: Place, arguments: &[&str]) -> Command {
+    let line = [&["ffmpeg", "-nostdin", "-loglevel", "error"], arguments].concat();
+    match at {
+        Place::Outside => {
+            let mut command = machine.outside(line[0]);
+            command.args(&line[1..]);
+            command
+        }
+        Place::Inside => machine.inside(&line),
+    }
 }
 
 /// The stream `name`, seen from there.

@@ -29,7 +29,7 @@ use clap::Args;
 use crate::deb::{self, Kind};
 use crate::{setup, step, workspace};
 
-use machine::Machine;
+use machine::{Kind as MachineKind, Machine};
 use media::Media;
 pub(crate) use visitors::visit;
 
@@ -81,7 +81,7 @@ pub(crate) fn test(arguments: &ApplianceArguments) -> Result<()> {
             None if arguments.release => deb::package(Kind::Release, 1)?,
             None => deb::package(Kind::Trial, 1)?,
         };
-        accept(&package, &arguments.only)
+        accept(MachineKind::Container, &package, &arguments.only)
     })
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn test(arguments: &ApplianceArguments) -> Result<()> {
 pub(crate) fn check() -> Result<()> {
     let package = deb::place(Kind::Trial, 1)?;
     ensure!(package.exists(), "{} is missing: it is made by the part before", package.display());
-    match accept(&package, &[]) {
+    match accept(MachineKind::Container, &package, &[]) {
         Err(error) if error.is::<CannotBoot>() => {
             println!("appliance: {}", "!".repeat(72));
             println!(
@@ -103,14 +103,15 @@ pub(crate) fn check() -> Result<()> {
     }
 }
 
-fn accept(package: &Path, only: &[String]) -> Result<()> {
+fn accept(kind: MachineKind, package: &Path, only: &[String]) -> Result<()> {
     if step::output(Command::new("id").arg("-u"))? != "0" {
         return Err(CannotBoot("that takes root".to_owned()).into());
     }
     setup::install(&PACKAGES)?;
-    may_make_machines()?;
-    let image = image::debian()?;
-    let mut machine = Machine::boot(&image, package)?;
+    match kind {
+        MachineKind::Container => may_make_containers()?,
+    }
+    let mut machine = Machine::boot(kind, package)?;
     let outcome = walk_through(&mut machine, only);
     if outcome.is_err() {
         machine.tell_what_happened();
@@ -118,9 +119,9 @@ fn accept(package: &Path, only: &[String]) -> Result<()> {
     outcome
 }
 
-/// What a machine is made of can be had here. Asked first, and apart from the boot, so that a boot that fails is
+/// What a container is made of can be had here. Asked first, and apart from the boot, so that a boot that fails is
 /// an error and no excuse.
-fn may_make_machines() -> Result<()> {
+fn may_make_containers() -> Result<()> {
     let folder = folder().join("question");
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     // A file system of its own, as layers need one that is no layer itself, with a process in all the
@@ -175,20 +176,28 @@ fn seen(what: impl fmt::Display) {
     println!("  ok: {what}");
 }
 
-/// Looks until `look` is content, for at most `limit`; says so, or fails with what it saw last.
-fn eventually(what: &str, limit: Duration, look: impl FnMut() -> Result<()>) -> Result<()> {
+/// Looks until `look` is content, for at most `limit`, or as long as that is on a slow `machine`; says so, or fails
+/// with what it saw last.
+fn eventually(
+    machine: &Machine,
+    what: &str,
+    limit: Duration,
+    look: impl FnMut() -> Result<()>,
+) -> Result<()> {
     let started = Instant::now();
-    eventually_unsaid(what, limit, look)?;
+    eventually_unsaid(machine, what, limit, look)?;
     seen(format_args!("{what}, after {}", step::seconds(started.elapsed())));
     Ok(())
 }
 
 /// As [`eventually`], for what is said elsewhere.
 fn eventually_unsaid(
+    machine: &Machine,
     what: &str,
     limit: Duration,
     mut look: impl FnMut() -> Result<()>,
 ) -> Result<()> {
+    let limit = limit * machine.slowness();
     let started = Instant::now();
     loop {
         match look() {

@@ -1,5 +1,5 @@
-//! Two network namespaces with a cable between: the machine's, and the outside's, where clients and
-//! upstreams are. This machine's own network is not touched.
+//! A cable between the machine and the outside, where clients and upstreams are: a network namespace. The
+//! machine has another, or with a kernel of its own the cable's end. This machine's own network is not touched.
 
 use std::process::Command;
 
@@ -20,23 +20,32 @@ pub(super) const MACHINE: &str = "198.18.44.1";
 /// The outside's address.
 pub(super) const ELSEWHERE: &str = "198.18.44.2";
 
+/// How much of an address is the network's.
+const PREFIX: u8 = 30;
+
+/// What the cable's ends in namespaces are called.
+const INTERFACE: &str = "host0";
+
 /// The namespaces; they go with this value.
 pub(super) struct Network;
 
 impl Network {
-    /// Makes them anew.
-    pub(super) fn make() -> Result<Self> {
+    /// Makes both namespaces anew.
+    pub(super) fn with_namespace() -> Result<Self> {
+        let network = Self::of(&[INSIDE, OUTSIDE])?;
+        let cable = ["link", "add", INTERFACE, "netns", INSIDE, "type", "veth", "peer", "name"];
+        ip(&[&cable[..], &[INTERFACE, "netns", OUTSIDE]].concat())?;
+        connect(INSIDE, MACHINE)?;
+        connect(OUTSIDE, ELSEWHERE)?;
+        Ok(network)
+    }
+
+    fn of(namespaces: &[&str]) -> Result<Self> {
         let network = Self;
         network.remove();
-        for namespace in [INSIDE, OUTSIDE] {
+        for namespace in namespaces {
             ip(&["netns", "add", namespace])?;
             ip(&["-n", namespace, "link", "set", "lo", "up"])?;
-        }
-        let cable = ["link", "add", "host0", "netns", INSIDE, "type", "veth", "peer", "name"];
-        ip(&[&cable[..], &["host0", "netns", OUTSIDE]].concat())?;
-        for (namespace, address) in [(INSIDE, MACHINE), (OUTSIDE, ELSEWHERE)] {
-            ip(&["-n", namespace, "address", "add", &format!("{address}/30"), "dev", "host0"])?;
-            ip(&["-n", namespace, "link", "set", "host0", "up"])?;
         }
         Ok(network)
     }
@@ -46,14 +55,18 @@ impl Network {
         format!("/run/netns/{INSIDE}")
     }
 
-    /// A command of this machine that is in the other's network.
-    pub(super) fn inside(&self, program: &str) -> Command {
-        within(INSIDE, program)
+    /// A program of this machine that is in the other's network.
+    pub(super) fn inside(&self, line: &[&str]) -> Command {
+        let mut command = within(INSIDE);
+        command.args(line);
+        command
     }
 
     /// A command that is at the other end of the cable.
     pub(super) fn outside(&self, program: &str) -> Command {
-        within(OUTSIDE, program)
+        let mut command = within(OUTSIDE);
+        command.arg(program);
+        command
     }
 
     fn remove(&self) {
@@ -70,10 +83,15 @@ impl Drop for Network {
     }
 }
 
-fn within(namespace: &str, program: &str) -> Command {
+fn within(namespace: &str) -> Command {
     let mut command = ending_with_us();
-    command.args(["ip", "netns", "exec", namespace, program]);
+    command.args(["ip", "netns", "exec", namespace]);
     command
+}
+
+fn connect(namespace: &str, address: &str) -> Result<()> {
+    ip(&["-n", namespace, "address", "add", &format!("{address}/{PREFIX}"), "dev", INTERFACE])?;
+    ip(&["-n", namespace, "link", "set", INTERFACE, "up"]).map(drop)
 }
 
 fn ip(arguments: &[&str]) -> Result<String> {

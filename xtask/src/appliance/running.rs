@@ -32,7 +32,7 @@ pub(super) fn reload(machine: &Machine, media: &Media) -> Result<()> {
     let process = main_process(machine)?;
     let before = metric(machine, "process_resident_memory_bytes")?;
     let mut watched = Watched::start(machine, media, "reloaded", 5)?;
-    eventually("systemctl status counts the stream", SOON, || {
+    eventually(machine, "systemctl status counts the stream", SOON, || {
         let status = machine.shell("systemctl show --value -p StatusText edgerelay")?;
         ensure!(status.starts_with("1 streams, 1 publishers, 1 players"), "it says {status:?}");
         Ok(())
@@ -73,7 +73,7 @@ fn is_taken_over(machine: &Machine, limit: usize) -> Result<()> {
     // kill(1) does not wait for what its signal leads to.
     let (key, value) = ("\"F_KEY\":\"rtmp.connections_max\"", format!("\"F_NEW\":\"{limit}\""));
     let what = format!("connections_max = {limit} is in force");
-    eventually_unsaid(&what, SOON, || {
+    eventually_unsaid(machine, &what, SOON, || {
         let journal = machine.shell("journalctl --no-pager -o json -n 30 -u edgerelay")?;
         let told = journal.lines().any(|line| {
             line.contains("configuration changed") && line.contains(key) && line.contains(&value)
@@ -90,7 +90,7 @@ fn is_refused(machine: &Machine, round: usize) -> Result<()> {
     machine.shell(&format!("printf '[rtmp]{lines}lisen = 1\\n' > {SETTINGS}"))?;
     machine.shell_fails("systemctl reload edgerelay 2>&1")?;
     let place = format!("conf.d/reloaded.toml:{}:1: rtmp.lisen", round + 1);
-    eventually(&format!("a broken file is refused: {place}"), SOON, || {
+    eventually(machine, &format!("a broken file is refused: {place}"), SOON, || {
         let told = machine.shell("journalctl --no-pager -u edgerelay")?;
         ensure!(told.contains(&place), "the journal: {told}");
         Ok(())
@@ -116,7 +116,7 @@ pub(super) fn recover(machine: &Machine, media: &Media) -> Result<()> {
 
 /// Another process than `before` is the service, and serves.
 pub(super) fn comes_back(machine: &Machine, when: &str, before: &str) -> Result<()> {
-    eventually(&format!("another process {when}"), BACK_MAX, || {
+    eventually(machine, &format!("another process {when}"), BACK_MAX, || {
         let now = main_process(machine)?;
         ensure!(now != "0" && now != before, "the main process is {now}");
         Ok(())

@@ -79,11 +79,16 @@ fn amid_streams(machine: &Machine, media: &Media) -> Result<()> {
     watched.is_under_way()?;
     visitors.were_all_served()?;
     watched.has_lost_nothing()?;
-    eventually("the old process has ended, and the service is the new one", LEFT_MAX, || {
-        let left = processes(machine)?;
-        ensure!(left == now, "there are {left}, the main one is {now}");
-        Ok(())
-    })
+    eventually(
+        machine,
+        "the old process has ended, and the service is the new one",
+        LEFT_MAX,
+        || {
+            let left = processes(machine)?;
+            ensure!(left == now, "there are {left}, the main one is {now}");
+            Ok(())
+        },
+    )
 }
 
 /// The process that took over is killed while the one before it serves: systemd finds out at once, though it has
@@ -120,8 +125,7 @@ fn make_second_version(machine: &Machine) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(&folder).context("remove the last run's second version")?;
     }
-    let home = machine.root().join("root");
-    quietly(Command::new("dpkg-deb").arg("-R").arg(home.join("edgerelay.deb")).arg(&folder))?;
+    quietly(Command::new("dpkg-deb").arg("-R").arg(machine.package()).arg(&folder))?;
     let control = folder.join("DEBIAN/control");
     let text = fs::read_to_string(&control).context("read the control file")?;
     let lines: Vec<String> = text
@@ -135,8 +139,10 @@ fn make_second_version(machine: &Machine) -> Result<()> {
     let configuration = folder.join(CONFIGURATION.trim_start_matches('/'));
     let text = fs::read_to_string(&configuration).context("read the configuration")?;
     fs::write(&configuration, format!("{text}{THEIRS}\n")).context("write the configuration")?;
-    let package = home.join("edgerelay-2.deb");
+    let package = folder.with_extension("deb");
     quietly(Command::new("dpkg-deb").args(["-Zgzip", "-z1", "-b"]).arg(&folder).arg(&package))?;
+    machine.put(&package, "edgerelay-2.deb")?;
+    fs::remove_file(&package).context("remove the second version")?;
     fs::remove_dir_all(&folder).context("remove what the second version was made from")
 }
 

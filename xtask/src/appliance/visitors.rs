@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -32,7 +32,7 @@ impl Visitors {
     pub(super) fn start(machine: &Machine) -> Result<Self> {
         // This program, also where its file has been replaced since it was started.
         let own = format!("/proc/{}/exe", std::process::id());
-        let mut command: Command = machine.network.outside("env");
+        let mut command = machine.outside("env");
         command.arg(own).args(["visit", &format!("{MACHINE}:1935")]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         Ok(Self(command.spawn().context("start visitors")?))

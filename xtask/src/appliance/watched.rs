@@ -25,17 +25,19 @@ pub(super) struct Watched {
     came: PathBuf,
     player: Child,
     publisher: Child,
+    patience: Duration,
     begun: Instant,
 }
 
 impl Watched {
-    /// Publishes the sample `rounds` times, after the player has come.
+    /// Publishes the sample `rounds` times, or as often as a slow machine takes, after the player has come.
     pub(super) fn start(machine: &Machine, media: &Media, name: &str, rounds: u32) -> Result<Self> {
         // Repeated beforehand, so that what is published is what was read.
         let file = super::folder().join(format!("{name}.flv"));
         let mut repeat = Command::new("ffmpeg");
         repeat.args(["-nostdin", "-loglevel", "error", "-y", "-stream_loop"]);
-        repeat.arg((rounds - 1).to_string()).arg("-i").arg(media.file());
+        let repeated = rounds * machine.slowness() - 1;
+        repeat.arg(repeated.to_string()).arg("-i").arg(media.file());
         quietly(repeat.args(["-c", "copy", "-f", "flv"]).arg(&file))?;
         let mut read = Command::new("ffmpeg");
         read.args(["-nostdin", "-loglevel", "error", "-i"]).arg(&file).args(FRAMES);
@@ -44,20 +46,22 @@ impl Watched {
 
         let came = super::folder().join(format!("{name}.framemd5"));
         let present = clients(machine)?;
-        let mut play = ffmpeg(machine, Place::Outside);
-        play.args(["-rw_timeout", "60000000", "-i", &url(Place::Outside, name)]).args(FRAMES);
+        let url = url(Place::Outside, name);
+        let input = ["-rw_timeout", "60000000", "-i", &url];
+        let mut play = ffmpeg(machine, Place::Outside, &[&input[..], &FRAMES].concat());
         let output = File::create(&came).with_context(|| format!("make {}", came.display()))?;
         let player = play.stdin(Stdio::null()).stdout(output).spawn().context("start a player")?;
-        eventually(&format!("a player waits for {name}"), PATIENCE, || {
+        eventually(machine, &format!("a player waits for {name}"), PATIENCE, || {
             let now = clients(machine)?;
             ensure!(now > present, "{now} clients");
             Ok(())
         })?;
-        let mut publish = ffmpeg(machine, Place::Outside);
-        publish.args(["-re", "-i"]).arg(&file);
-        publish.args(["-c", "copy", "-f", "flv", &url(Place::Outside, name)]);
+        let file = file.to_string_lossy();
+        let publish = ["-re", "-i", &file, "-c", "copy", "-f", "flv", &url];
+        let mut publish = ffmpeg(machine, Place::Outside, &publish);
         let publisher = publish.stdin(Stdio::null()).spawn().context("start a publisher")?;
-        Ok(Self { name: name.to_owned(), sent, came, player, publisher, begun: Instant::now() })
+        let (name, patience) = (name.to_owned(), PATIENCE * machine.slowness());
+        Ok(Self { name, sent, came, player, publisher, patience, begun: Instant::now() })
     }
 
     /// Fails if either end has ended.
@@ -72,7 +76,7 @@ impl Watched {
     /// Waits for the end, and compares.
     pub(super) fn has_lost_nothing(mut self) -> Result<()> {
         // What it publishes is as long as its frames; a bound that is never near is enough.
-        let limit = Duration::from_secs(self.sent.len() as u64 / 30) + PATIENCE;
+        let limit = Duration::from_secs(self.sent.len() as u64 / 30) + self.patience;
         for (who, child) in [("publisher", &mut self.publisher), ("player", &mut self.player)] {
             let status = ends_within(child, limit).with_context(|| format!("{who}'s end"))?;
             ensure!(status.success(), "the {who} of {} ended with {status}", self.name);

@@ -9,7 +9,7 @@ use super::installing::serves;
 use super::machine::Machine;
 use super::media::{Media, Place, plays_from};
 use super::network::ELSEWHERE;
-use super::{eventually, seen};
+use super::{eventually, quietly, seen};
 
 /// Streams, and so workers: each carries one.
 const STREAMS: usize = 3;
@@ -44,18 +44,23 @@ fn scale(machine: &Machine, media: &Media) -> Result<()> {
     for name in &names {
         publishers.push(media.publish(machine, Place::Outside, name)?);
     }
-    eventually(&format!("{STREAMS} units edgerelay-worker@ are active"), SCALED_MAX, || {
-        let count = active(machine)?;
-        ensure!(count == STREAMS, "{count} are active");
-        Ok(())
-    })?;
+    eventually(
+        machine,
+        &format!("{STREAMS} units edgerelay-worker@ are active"),
+        SCALED_MAX,
+        || {
+            let count = active(machine)?;
+            ensure!(count == STREAMS, "{count} are active");
+            Ok(())
+        },
+    )?;
     for name in &names {
         plays_from(machine, Place::Outside, &format!("rtmp://{ELSEWHERE}/live/{name}"))?;
         seen(format_args!("{name} has gone through its worker to the server outside"));
     }
     println!("{}", machine.shell("systemctl --no-pager --no-legend list-units 'edgerelay*'")?);
     publishers.clear();
-    eventually("no worker is left", SCALED_MAX, || {
+    eventually(machine, "no worker is left", SCALED_MAX, || {
         let count = active(machine)?;
         ensure!(count == 0, "{count} are active");
         Ok(())
@@ -72,10 +77,12 @@ struct Upstream(Child);
 
 impl Upstream {
     fn start(machine: &Machine) -> Result<Self> {
-        // The installed one: it runs on this machine, too.
-        let program = machine.root().join("usr/bin/edgerelay");
-        let mut command: Command = machine.network.outside("env");
-        command.arg(program).args(["run", "--set", "http.listen=[]"]);
+        // The one that is installed: it runs on this machine, too.
+        let folder = super::folder().join("upstream");
+        let mut unpack = Command::new("dpkg-deb");
+        quietly(unpack.arg("--extract").arg(machine.package()).arg(&folder))?;
+        let mut command = machine.outside("env");
+        command.arg(folder.join("usr/bin/edgerelay")).args(["run", "--set", "http.listen=[]"]);
         command.args(["--set", "accounting.enabled=false"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(Self(command.spawn().context("start the server outside")?))

@@ -1,26 +1,18 @@
-//! A machine: the image with a writable layer above it, booted by systemd-nspawn in a network of its
-//! own. Commands are run in it as its root.
+//! A container: the image with a writable layer above it, booted by systemd-nspawn in a network of its own.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use super::changes::{self, Changes};
-use super::network::Network;
-use super::{LOOK, quietly, seen};
+use super::super::changes::{self, Changes};
+use super::super::image::{self, Image};
+use super::super::network::Network;
+use super::super::{LOOK, folder, quietly, seen};
+use super::{BOOT_MAX, DOWN_MAX, System, ending_with_us, last_lines, shell_line};
 use crate::step;
-
-/// How long a boot may take. A second or two is usual.
-const BOOT_MAX: Duration = Duration::from_secs(90);
-
-/// How long the machine may take to go down before it is killed.
-const DOWN_MAX: Duration = Duration::from_secs(30);
-
-/// Where packages lie, for root.
-const PACKAGES: &str = "root";
 
 /// What the relay uses and a container is not given by itself.
 const SYSTEM_CALLS: &str = "bpf perf_event_open io_uring_setup io_uring_enter io_uring_register";
@@ -28,41 +20,52 @@ const SYSTEM_CALLS: &str = "bpf perf_event_open io_uring_setup io_uring_enter io
 /// What accounting uses, likewise.
 const CAPABILITIES: &str = "CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON";
 
-/// How a shell is started there, in every namespace of the machine's.
-const ENVIRONMENT: [&str; 5] = [
-    "env",
-    "--ignore-environment",
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "DEBIAN_FRONTEND=noninteractive",
-    "LC_ALL=C.UTF-8",
-];
-
-/// A booted machine. Goes with this value.
-pub(super) struct Machine {
-    /// The machine's first process, as this machine numbers it.
+/// A booted container. Goes with this value.
+pub(super) struct Container {
+    /// The container's first process, as this machine numbers it.
     init: u32,
     nspawn: Child,
     layers: Layers,
-    pub(super) network: Network,
+    network: Network,
 }
 
-impl Machine {
-    /// Boots `image` with `package` lying in root's home folder.
-    pub(super) fn boot(image: &Path, package: &Path) -> Result<Self> {
-        let layers = Layers::mount(image)?;
-        fs::copy(package, layers.root().join(PACKAGES).join("edgerelay.deb"))
-            .with_context(|| format!("copy {}", package.display()))?;
-        let network = Network::make()?;
+impl Container {
+    /// Boots the image.
+    pub(super) fn boot() -> Result<Self> {
+        let layers = Layers::mount(&image::for_containers()?)?;
+        let network = Network::with_namespace()?;
         let (nspawn, init) = start(&layers, &network)?;
-        let machine = Self { init, nspawn, layers, network };
-        seen(format_args!("booted: {}", machine.shell("uname -r; systemctl --version | head -1")?));
-        Ok(machine)
+        Ok(Self { init, nspawn, layers, network })
+    }
+}
+
+impl System for Container {
+    fn network(&self) -> &Network {
+        &self.network
     }
 
-    /// Boots once more, with the same files and in the same network.
-    pub(super) fn reboot(&mut self) -> Result<()> {
+    fn shell(&self, script: &str) -> Command {
+        shell(self.init, script)
+    }
+
+    /// A program of this machine, in the container's network.
+    fn inside(&self, line: &[&str]) -> Command {
+        self.network.inside(line)
+    }
+
+    fn put(&self, file: &Path, name: &str) -> Result<()> {
+        let place = self.layers.root().join("root").join(name);
+        fs::copy(file, place).with_context(|| format!("copy {}", file.display()))?;
+        Ok(())
+    }
+
+    fn lend(&self, file: &Path) -> Result<PathBuf> {
+        Ok(file.to_owned())
+    }
+
+    fn reboot(&mut self) -> Result<()> {
         // Whether the shell lives to tell is a matter of luck.
-        let _said = self.shell("systemctl reboot");
+        let _said = quietly(&mut self.shell("systemctl reboot"));
         let started = Instant::now();
         while self.nspawn.try_wait().context("look at systemd-nspawn")?.is_none() {
             if started.elapsed() > DOWN_MAX {
@@ -80,45 +83,20 @@ impl Machine {
         Ok(())
     }
 
-    /// What a shell there prints for `script`, which ends at its first error.
-    pub(super) fn shell(&self, script: &str) -> Result<String> {
-        quietly(&mut shell(self.init, script))
-    }
-
-    /// As [`Machine::shell`], whose failure is expected: what it says.
-    pub(super) fn shell_fails(&self, script: &str) -> Result<String> {
-        match self.shell(script) {
-            Ok(said) => bail!("`{script}` was to fail, but said: {said}"),
-            Err(error) => Ok(error.to_string()),
-        }
-    }
-
-    /// What differs from the image.
-    pub(super) fn changes(&self) -> Result<Changes> {
+    fn changes(&self) -> Result<Changes> {
         // So that what is cached there has come to be.
-        self.shell("sync")?;
+        quietly(&mut self.shell("sync"))?;
         changes::between(&self.layers.image, &self.layers.upper())
     }
 
-    /// The machine's folder `/`.
-    pub(super) fn root(&self) -> PathBuf {
-        self.layers.root()
-    }
-
-    /// Prints what helps to find out why something failed.
-    pub(super) fn tell_what_happened(&self) {
-        let script = "systemctl --no-pager --full status 'edgerelay*' || true; \
-                      journalctl --no-pager --lines 60 || true";
-        match self.shell(script) {
-            Ok(said) => eprintln!("{said}"),
-            Err(error) => eprintln!("{error:#}"),
-        }
+    fn console(&self) -> PathBuf {
+        self.layers.console()
     }
 }
 
-impl Drop for Machine {
+impl Drop for Container {
     fn drop(&mut self) {
-        let _ordered = self.shell("systemctl poweroff");
+        let _ordered = quietly(&mut self.shell("systemctl poweroff"));
         let started = Instant::now();
         while matches!(self.nspawn.try_wait(), Ok(None)) && started.elapsed() < DOWN_MAX {
             std::thread::sleep(LOOK);
@@ -131,7 +109,7 @@ impl Drop for Machine {
 
 /// Boots, and says which process is the machine's first.
 fn start(layers: &Layers, network: &Network) -> Result<(Child, u32)> {
-    let console = layers.folder.join("console.log");
+    let console = layers.console();
     let file = File::create(&console).context("make the console's file")?;
     let mut nspawn = nspawn(layers, network, (file.try_clone()?, file))
         .spawn()
@@ -141,8 +119,7 @@ fn start(layers: &Layers, network: &Network) -> Result<(Child, u32)> {
         Err(error) => {
             let _gone = nspawn.kill();
             let _status = nspawn.wait();
-            let said = fs::read_to_string(&console).unwrap_or_default();
-            Err(error.context(said))
+            Err(error.context(last_lines(&console)))
         }
     }
 }
@@ -185,13 +162,6 @@ fn wait_for_boot(nspawn: &mut Child) -> Result<u32> {
     }
 }
 
-/// What starts another program that the kernel ends if this one is killed.
-pub(super) fn ending_with_us() -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]);
-    command
-}
-
 fn first_child(parent: u32) -> Option<u32> {
     let path = format!("/proc/{parent}/task/{parent}/children");
     fs::read_to_string(path).ok()?.split_whitespace().next()?.parse().ok()
@@ -200,7 +170,7 @@ fn first_child(parent: u32) -> Option<u32> {
 fn shell(init: u32, script: &str) -> Command {
     let mut command = Command::new("nsenter");
     command.args(["--target", &init.to_string(), "--all"]);
-    command.args(ENVIRONMENT).args(["sh", "-ec", &format!("cd /root\n{script}")]);
+    command.args(shell_line(script));
     command
 }
 
@@ -211,8 +181,8 @@ struct Layers {
 }
 
 impl Layers {
-    fn mount(image: &Path) -> Result<Self> {
-        let layers = Self { image: image.to_owned(), folder: super::folder().join("machine") };
+    fn mount(image: &Image) -> Result<Self> {
+        let layers = Self { image: image.root(), folder: folder().join("machine") };
         // A run that was killed has left its own.
         layers.unmount();
         fs::create_dir_all(&layers.folder).context("make the machine's folder")?;
@@ -243,6 +213,10 @@ impl Layers {
 
     fn root(&self) -> PathBuf {
         self.folder.join("root")
+    }
+
+    fn console(&self) -> PathBuf {
+        self.folder.join("console.log")
     }
 
     fn unmount(&self) {
