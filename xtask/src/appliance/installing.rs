@@ -41,6 +41,10 @@ pub(super) fn install(machine: &Machine) -> Result<()> {
     seen("apt install --reinstall ./edgerelay.deb");
     serves(machine)?;
     println!("{}", machine.shell("systemctl --no-pager --lines=4 status edgerelay")?);
+    let warnings = "journalctl --no-pager --output=cat --priority=warning --unit='edgerelay*'";
+    for warning in machine.shell(warnings)?.lines() {
+        println!("  WARNED: {warning}");
+    }
     Ok(())
 }
 

@@ -44,6 +44,13 @@ const PACKAGES: [(&str, &str); 7] = [
     ("dpkg-dev", "makes a second version of the package"),
 ];
 
+/// Those for `--vm` besides.
+const VM_PACKAGES: [(&str, &str); 3] = [
+    ("qemu-system-x86", "emulates the machine"),
+    ("openssh-client", "runs commands there"),
+    ("e2fsprogs", "makes its disk"),
+];
+
 /// Time between two looks at something that is awaited.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -59,6 +66,9 @@ pub(crate) struct ApplianceArguments {
     /// Between installation and purge, look at this part only; may be given again
     #[arg(long, value_name = "PART")]
     only: Vec<String>,
+    /// Install it on a virtual machine with Debian's own kernel, which qemu emulates
+    #[arg(long)]
+    vm: bool,
 }
 
 /// Why nothing could be tested: this machine boots no other.
@@ -81,7 +91,8 @@ pub(crate) fn test(arguments: &ApplianceArguments) -> Result<()> {
             None if arguments.release => deb::package(Kind::Release, 1)?,
             None => deb::package(Kind::Trial, 1)?,
         };
-        accept(MachineKind::Container, &package, &arguments.only)
+        let kind = if arguments.vm { MachineKind::Vm } else { MachineKind::Container };
+        accept(kind, &package, &arguments.only)
     })
 }
 
@@ -110,6 +121,7 @@ fn accept(kind: MachineKind, package: &Path, only: &[String]) -> Result<()> {
     setup::install(&PACKAGES)?;
     match kind {
         MachineKind::Container => may_make_containers()?,
+        MachineKind::Vm => setup::install(&VM_PACKAGES)?,
     }
     let mut machine = Machine::boot(kind, package)?;
     let outcome = walk_through(&mut machine, only);

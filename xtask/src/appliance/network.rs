@@ -21,10 +21,10 @@ pub(super) const MACHINE: &str = "198.18.44.1";
 pub(super) const ELSEWHERE: &str = "198.18.44.2";
 
 /// How much of an address is the network's.
-const PREFIX: u8 = 30;
+pub(super) const PREFIX: u8 = 30;
 
 /// What the cable's ends in namespaces are called.
-const INTERFACE: &str = "host0";
+pub(super) const INTERFACE: &str = "host0";
 
 /// The namespaces; they go with this value.
 pub(super) struct Network;
@@ -36,6 +36,14 @@ impl Network {
         let cable = ["link", "add", INTERFACE, "netns", INSIDE, "type", "veth", "peer", "name"];
         ip(&[&cable[..], &[INTERFACE, "netns", OUTSIDE]].concat())?;
         connect(INSIDE, MACHINE)?;
+        connect(OUTSIDE, ELSEWHERE)?;
+        Ok(network)
+    }
+
+    /// Makes the outside anew; the other end of the cable is for a program that is started there.
+    pub(super) fn with_tap() -> Result<Self> {
+        let network = Self::of(&[OUTSIDE])?;
+        ip(&["-n", OUTSIDE, "tuntap", "add", "dev", INTERFACE, "mode", "tap"])?;
         connect(OUTSIDE, ELSEWHERE)?;
         Ok(network)
     }

@@ -86,7 +86,7 @@ impl System for Container {
     fn changes(&self) -> Result<Changes> {
         // So that what is cached there has come to be.
         quietly(&mut self.shell("sync"))?;
-        changes::between(&self.layers.image, &self.layers.upper())
+        changes::in_layer(&self.layers.image, &self.layers.upper())
     }
 
     fn console(&self) -> PathBuf {

@@ -1,6 +1,8 @@
-//! The machine that the package is installed on: a container. Commands are run in it as its root.
+//! The machine that the package is installed on: a container, or with `--vm` a virtual machine with a kernel of
+//! its own. Commands are run in it as its root.
 
 mod container;
+mod vm;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,12 +15,17 @@ use super::changes::Changes;
 use super::network::Network;
 use super::{quietly, seen};
 use container::Container;
+use vm::Vm;
 
 /// How long a boot may take. A second or two is usual.
 const BOOT_MAX: Duration = Duration::from_secs(90);
 
 /// How long the machine may take to go down.
 const DOWN_MAX: Duration = Duration::from_secs(30);
+
+/// How much longer anything may take where each instruction is emulated: waits, and streams that have to outlast
+/// what is done meanwhile.
+const EMULATED: u32 = 5;
 
 /// How a shell is started there.
 const ENVIRONMENT: [&str; 5] = [
@@ -37,6 +44,8 @@ const CONSOLE_LINES: usize = 40;
 pub(super) enum Kind {
     /// By systemd-nspawn: with this machine's kernel.
     Container,
+    /// By qemu, which emulates a processor: with Debian's kernel.
+    Vm,
 }
 
 /// What a machine of either kind can. It goes with the value.
@@ -79,6 +88,7 @@ impl Machine {
     pub(super) fn boot(kind: Kind, package: &Path) -> Result<Self> {
         let (system, slowness): (Box<dyn System>, _) = match kind {
             Kind::Container => (Box::new(Container::boot()?), 1),
+            Kind::Vm => (Box::new(Vm::boot()?), EMULATED),
         };
         let machine = Self { system, slowness, package: package.to_owned() };
         machine.put(package, "edgerelay.deb")?;
