@@ -21,6 +21,7 @@ mod workspace;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -64,11 +65,13 @@ enum Command {
     Deb(deb::DebArguments),
     /// Install the package on a Debian with systemd, as a user would, and look at what it does
     ApplianceTest(appliance::ApplianceArguments),
-    /// Connect a hundred times a second until the input ends: a part of `appliance-test`
+    /// Connect again and again until the input ends: a part of `appliance-test`
     #[command(hide = true)]
     Visit {
         /// Whom
         address: SocketAddr,
+        /// How many milliseconds after the last time
+        period: u64,
     },
     /// Run the tests of the fenced unsafe code under valgrind
     LeakCheck,
@@ -86,7 +89,9 @@ fn main() -> ExitCode {
         Command::Ebpf => ebpf::ebpf(),
         Command::Tidy => step::timed("tidy", tidy::tidy),
         Command::Units => step::timed("units", units::check),
-        Command::Visit { address } => appliance::visit(address),
+        Command::Visit { address, period } => {
+            appliance::visit(address, Duration::from_millis(period))
+        }
         Command::LeakCheck => step::timed("leak-check", leaks::check),
     };
     match outcome {

@@ -1,5 +1,5 @@
-//! Somebody who connects a hundred times a second, shakes hands and leaves: `xtask visit`, which runs at
-//! the other end of the cable, and counts whom the relay did not serve.
+//! Somebody who connects a hundred times a second, or less often to a slow machine, shakes hands and leaves: `xtask
+//! visit`, which runs at the other end of the cable, and counts whom the relay did not serve.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
@@ -16,7 +16,8 @@ use super::machine::Machine;
 use super::network::MACHINE;
 use super::seen;
 
-/// Time between two visits.
+/// Time between two visits. An emulated machine serves as many, too, but while it upgrades the slowest wait almost as
+/// long as [`PATIENCE`].
 const PERIOD: Duration = Duration::from_millis(10);
 
 /// What a visitor waits for an answer. One that waits in a queue is not refused.
@@ -33,7 +34,12 @@ impl Visitors {
         // This program, also where its file has been replaced since it was started.
         let own = format!("/proc/{}/exe", std::process::id());
         let mut command = machine.outside("env");
+        let period = PERIOD * machine.slowness();
+        if period != PERIOD {
+            println!("  visitors come each {period:?}, not each {PERIOD:?}: the machine is slow");
+        }
         command.arg(own).args(["visit", &format!("{MACHINE}:1935")]);
+        command.arg(period.as_millis().to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         Ok(Self(command.spawn().context("start visitors")?))
     }
@@ -65,7 +71,7 @@ impl Drop for Visitors {
 }
 
 /// `xtask visit`: visits until the standard input ends, and says how that went.
-pub(crate) fn visit(address: SocketAddr) -> Result<()> {
+pub(crate) fn visit(address: SocketAddr, period: Duration) -> Result<()> {
     let over = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&over);
     thread::spawn(move || {
@@ -82,7 +88,7 @@ pub(crate) fn visit(address: SocketAddr) -> Result<()> {
             let outcome = shake_hands(address);
             let _heard = tell.send(outcome.map(|()| began.elapsed()));
         });
-        next += PERIOD;
+        next += period;
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     let seconds = started.elapsed().as_secs_f64();
