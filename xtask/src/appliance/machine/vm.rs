@@ -15,8 +15,9 @@ use super::super::{LOOK, folder, quietly, seen};
 use super::{BOOT_MAX, DOWN_MAX, EMULATED, System, last_lines, shell_line};
 use crate::step;
 
-/// What is emulated, and no more: each core on a thread of its own. A reboot ends the program as a shutdown does.
-const HARDWARE: [&str; 22] = [
+/// What is emulated, and no more: each core on a thread of its own. A reboot switches the machine off, so that who
+/// waits for it sees it.
+const HARDWARE: [&str; 21] = [
     "-no-user-config",
     "-nodefaults",
     "-no-reboot",
@@ -38,7 +39,6 @@ const HARDWARE: [&str; 22] = [
     "virtio-rng-pci",
     "-device",
     "virtio-net-pci,netdev=cable",
-    "-netdev",
 ];
 
 /// What the kernel is told.
@@ -162,7 +162,8 @@ fn qemu(files: &Files, network: &Network) -> Result<Command> {
     let key = fs::read_to_string(files.key().with_extension("pub")).context("read the key")?;
     let mut command = network.outside("qemu-system-x86_64");
     command.args(HARDWARE);
-    command.arg(format!("tap,id=cable,ifname={INTERFACE},script=no,downscript=no"));
+    let cable = format!("tap,id=cable,ifname={INTERFACE},script=no,downscript=no");
+    command.args(["-netdev", &cable]);
     // A disk that nobody keeps has not to be safe.
     let disk = format!("file={},if=virtio,format=raw,cache=unsafe", files.disk().display());
     command.args(["-drive", &disk]);
