@@ -77,16 +77,22 @@ fn on_socket(socket: *mut c_void) {
     }
     let local_port = field!(socket, local_port, u16);
     let peer_port = u16::from_be(field!(socket, peer_port, u16));
-    let accepted = accounts::service(PortKey::new(Side::Accepted, local_port));
-    let opened = accounts::service(PortKey::new(Side::Opened, peer_port));
-    let Some(service) = accepted.or(opened) else { return };
+    // Each value is there on every path. The compiler reads the inside of an Option again that is looked at
+    // later, also where it is empty, and Linux 6.1 refuses a program that may read what it has not written.
+    let (service, side) = match accounts::service(PortKey::new(Side::Accepted, local_port)) {
+        Some(service) => (service, Side::Accepted),
+        None => match accounts::service(PortKey::new(Side::Opened, peer_port)) {
+            Some(service) => (service, Side::Opened),
+            None => return,
+        },
+    };
     // SAFETY: a socket that the kernel gave us.
     let cookie = unsafe { bpf_get_socket_cookie(socket) };
     let now_ns = now_ns();
     if accounts::known(cookie).is_none() {
-        let mut connection = match accepted {
-            Some(_) => Connection::default(),
-            None => Connection::opened_by_us(),
+        let mut connection = match side {
+            Side::Accepted => Connection::default(),
+            Side::Opened => Connection::opened_by_us(),
         };
         connection.service = service;
         connection.opened_ns = now_ns;
