@@ -44,13 +44,13 @@ pub(super) fn socket(machine: &Machine, media: &Media) -> Result<()> {
 fn nobody_is_refused_after_a_kill(machine: &Machine) -> Result<()> {
     let before = main_process(machine)?;
     machine.shell("systemctl kill --kill-whom=main --signal=KILL edgerelay")?;
-    eventually("no process is the service", SOON, || {
+    eventually(machine, "no process is the service", SOON, || {
         let now = main_process(machine)?;
         ensure!(now == "0", "the main process is {now}");
         Ok(())
     })?;
     let visitors = Visitors::start(machine)?;
-    std::thread::sleep(VISITS);
+    std::thread::sleep(VISITS * machine.slowness());
     visitors.were_all_served()?;
     comes_back(machine, "after kill -9", &before)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::machine::Machine;
-use super::{eventually, same, seen};
+use super::{eventually, nothing, same, seen};
 
 /// How long services may take to be up.
 pub(super) const UP_MAX: Duration = Duration::from_secs(30);
@@ -36,15 +36,14 @@ pub(super) fn install(machine: &Machine) -> Result<()> {
     same("what the relay is capable of", &machine.shell(&script)?, "0000000000000000")?;
     let owner = machine.shell("ps -o user= -p $(systemctl show --value -p MainPID edgerelay)")?;
     same("the relay's user", &owner, "edgerelay")?;
+    let warnings = "journalctl --no-pager --output=cat --priority=warning --unit='edgerelay*'";
+    let warnings = machine.shell(&format!("{warnings} | grep -v '^-- ' || true"))?;
+    nothing("warnings of the services", &warnings)?;
     // Twice is as once.
     machine.shell("apt-get install -y --reinstall ./edgerelay.deb 2>&1")?;
     seen("apt install --reinstall ./edgerelay.deb");
     serves(machine)?;
     println!("{}", machine.shell("systemctl --no-pager --lines=4 status edgerelay")?);
-    let warnings = "journalctl --no-pager --output=cat --priority=warning --unit='edgerelay*'";
-    for warning in machine.shell(warnings)?.lines() {
-        println!("  WARNED: {warning}");
-    }
     Ok(())
 }
 
