@@ -12,13 +12,15 @@
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -37,6 +39,8 @@ const TAKE_OVER: &str = "--take-over";
 const READY_PATIENCE: Duration = Duration::from_secs(30);
 /// What either side has to say the next word where there is nothing to wait for.
 const WORD_PATIENCE: Duration = Duration::from_secs(10);
+/// What a successor has to end by itself, once it is not wanted, before it is killed.
+const LAST_WORDS: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// Sockets that one process may be given: as many as the largest node has, twice over.
 const SOCKETS_MAX: usize = 1 << 17;
 
@@ -121,10 +125,15 @@ impl Successor {
 impl Drop for Successor {
     /// This process ends and was not replaced, or does not wait any longer.
     fn drop(&mut self) {
-        if !self.begun {
-            // It may have ended by itself.
-            let _gone = pidfd_send_signal(&self.process, Signal::KILL);
+        if self.begun {
+            return;
         }
+        // It finds that out, says so and ends; or said before why it cannot go on, and is about to end.
+        let _closed = self.line.shutdown(Shutdown::Both);
+        let mut awaited = [PollFd::new(&self.process, PollFlags::IN)];
+        let _ended = retry_on_intr(|| poll(&mut awaited, Some(&LAST_WORDS)));
+        // It may have ended by itself.
+        let _gone = pidfd_send_signal(&self.process, Signal::KILL);
     }
 }
 
@@ -226,7 +235,8 @@ fn send_socket(line: &UnixStream, listener: &TcpListener) -> io::Result<()> {
     if !ancillary.push(SendAncillaryMessage::ScmRights(&socket)) {
         return Err(io::Error::other("no room for a descriptor"));
     }
-    sendmsg(line, &[IoSlice::new(&[SOCKET])], &mut ancillary, SendFlags::NOSIGNAL)?;
+    let word = [IoSlice::new(&[SOCKET])];
+    retry_on_intr(|| sendmsg(line, &word, &mut ancillary, SendFlags::NOSIGNAL))?;
     Ok(())
 }
 
@@ -236,7 +246,10 @@ fn receive_socket(line: &UnixStream) -> io::Result<Option<OwnedFd>> {
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut word = [0];
     let mut slices = [IoSliceMut::new(&mut word)];
-    let received = recvmsg(line, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    // Where a socket has a time limit, whatever interrupts a call ends it: also what the kernel has to do
+    // for a ring that is gone.
+    let received =
+        retry_on_intr(|| recvmsg(line, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC))?;
     let socket = ancillary.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
         _ => None,

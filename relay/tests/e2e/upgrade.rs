@@ -301,3 +301,24 @@ fn commands_reach_the_process_that_took_over() {
     successor.stop();
     assert_eq!(code(relay.wait(LIMIT)), 0, "{}", relay.log());
 }
+
+#[test]
+fn a_hand_over_outlives_calls_that_are_interrupted() {
+    let _machine = machine::shared();
+    let folder = tempfile::TempDir::new().unwrap();
+    let calls = folder.path().join("calls");
+    // The first call of each kind in each thread.
+    let inject = "inject=sendmsg,recvmsg:error=EINTR:when=1";
+    let traced = ["-D", "-f", "-qq", "-e", "trace=sendmsg,recvmsg", "-e", inject, "-o"];
+    let arguments = [&traced[..], &[calls.to_str().unwrap()]].concat();
+    let relay = Settings::new().start_by("strace", &arguments);
+    let successor = Successor::of(&relay);
+    wait_until_over(&relay);
+    successor.stop();
+    let calls = std::fs::read_to_string(calls).unwrap();
+    // The end of a call may be on a line of its own.
+    for call in ["sendmsg", "recvmsg"] {
+        let interrupted = |line: &&str| line.contains(call) && line.contains("(INJECTED)");
+        assert!(calls.lines().any(|line| interrupted(&line)), "{call}: {calls}");
+    }
+}
