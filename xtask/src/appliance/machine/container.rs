@@ -11,7 +11,7 @@ use super::super::changes::{self, Changes};
 use super::super::image::{self, Image};
 use super::super::network::Network;
 use super::super::{LOOK, folder, quietly, seen};
-use super::{BOOT_MAX, DOWN_MAX, System, ending_with_us, last_lines, shell_line};
+use super::{BOOT_MAX, DOWN_MAX, System, end, ending_with_us, last_lines, shell_line, unmount};
 use crate::step;
 
 /// What the relay uses and a container is not given by itself.
@@ -101,9 +101,7 @@ impl Drop for Container {
         while matches!(self.nspawn.try_wait(), Ok(None)) && started.elapsed() < DOWN_MAX {
             std::thread::sleep(LOOK);
         }
-        // No harm once it has ended.
-        let _gone = self.nspawn.kill();
-        let _status = self.nspawn.wait();
+        end(&mut self.nspawn);
     }
 }
 
@@ -117,8 +115,7 @@ fn start(layers: &Layers, network: &Network) -> Result<(Child, u32)> {
     match wait_for_boot(&mut nspawn) {
         Ok(init) => Ok((nspawn, init)),
         Err(error) => {
-            let _gone = nspawn.kill();
-            let _status = nspawn.wait();
+            end(&mut nspawn);
             Err(error.context(last_lines(&console)))
         }
     }
@@ -220,11 +217,8 @@ impl Layers {
     }
 
     fn unmount(&self) {
-        for mounted in [&self.root(), &self.folder] {
-            if quietly(Command::new("mountpoint").arg("-q").arg(mounted)).is_ok() {
-                let _gone = quietly(Command::new("umount").arg(mounted));
-            }
-        }
+        unmount(&self.root());
+        unmount(&self.folder);
     }
 }
 

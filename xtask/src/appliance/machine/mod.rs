@@ -6,7 +6,7 @@ mod vm;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -166,6 +166,19 @@ pub(super) fn ending_with_us() -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
     command
+}
+
+/// Ends a program of ours. No harm once it has ended.
+fn end(child: &mut Child) {
+    let _gone = child.kill();
+    let _status = child.wait();
+}
+
+/// Unmounts what is mounted at `place`, if something is.
+fn unmount(place: &Path) {
+    if quietly(Command::new("mountpoint").arg("-q").arg(place)).is_ok() {
+        let _gone = quietly(Command::new("umount").arg(place));
+    }
 }
 
 /// What a shell is started with for `script`.

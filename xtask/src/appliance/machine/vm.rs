@@ -12,7 +12,7 @@ use super::super::changes::{self, Changes};
 use super::super::image::{self, Image};
 use super::super::network::{INTERFACE, MACHINE, Network};
 use super::super::{LOOK, folder, quietly, seen};
-use super::{BOOT_MAX, DOWN_MAX, EMULATED, System, last_lines, shell_line};
+use super::{BOOT_MAX, DOWN_MAX, EMULATED, System, end, last_lines, shell_line, unmount};
 use crate::step;
 
 /// What is emulated, and no more: each core on a thread of its own. A reboot switches the machine off, so that who
@@ -216,12 +216,6 @@ fn connect(files: &Files, network: &Network) -> Result<Child> {
     command.spawn().context("start ssh")
 }
 
-fn end(child: &mut Child) {
-    // No harm once it has ended.
-    let _gone = child.kill();
-    let _status = child.wait();
-}
-
 /// The image, and what one machine has of its own.
 struct Files {
     image: Image,
@@ -280,9 +274,7 @@ impl Files {
     }
 
     fn remove(&self) {
-        if quietly(Command::new("mountpoint").arg("-q").arg(self.mounted())).is_ok() {
-            let _gone = quietly(Command::new("umount").arg(self.mounted()));
-        }
+        unmount(&self.mounted());
         for file in [self.disk(), self.key(), self.key().with_extension("pub"), self.socket()] {
             // Mostly it is not there.
             let _none = fs::remove_file(file);
