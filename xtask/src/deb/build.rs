@@ -33,8 +33,7 @@ pub(super) fn for_release(epoch: &str, cross: Option<Cross>) -> Result<PathBuf> 
     // What a developer sets for other builds.
     cargo.env_remove("RUSTFLAGS").env_remove("RUSTC_WRAPPER").env("CARGO_INCREMENTAL", "0");
     step::run(&mut cargo)?;
-    let built = cross.map_or_else(|| target.clone(), |cross| target.join(cross.triple()));
-    Ok(built.join("release/edgerelay"))
+    Ok(Cross::built_below(&target, cross).join("release/edgerelay"))
 }
 
 /// Builds as tests are built, which they mostly have been.

@@ -1,5 +1,6 @@
 //! Packages for machines other than this one: what they are called, and what compiles for them.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -26,6 +27,11 @@ impl Cross {
         match self {
             Self::Arm64 => "aarch64-unknown-linux-gnu",
         }
+    }
+
+    /// Where cargo puts what it builds into `target`, for another architecture or for this machine's.
+    pub(super) fn built_below(target: &Path, cross: Option<Self>) -> PathBuf {
+        cross.map_or_else(|| target.to_owned(), |cross| target.join(cross.triple()))
     }
 
     /// Installs what compiles and links for it, as `.cargo/config.toml` names it.

@@ -138,7 +138,7 @@ fn make(kind: Kind, revision: u32, cross: Option<Cross>) -> Result<PathBuf> {
     // What runs here, to say what stands in its manual pages.
     let native = if cross.is_some() { build::for_tests()? } else { binary.clone() };
     let built = folder.join("stage");
-    let stage = cross.map_or_else(|| built.clone(), |cross| built.join(cross.triple()));
+    let stage = Cross::built_below(&built, cross);
     stage::fill(&stage, &binary, &native, &version(revision), &epoch)?;
     let architecture = cross.map_or_else(architecture, |cross| Ok(cross.debian().to_owned()))?;
     let package = output.join(file_name(revision, &architecture));
