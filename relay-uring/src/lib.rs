@@ -39,7 +39,7 @@ pub use readable::ReadableStream;
 pub use receive::{ReceiveBuffer, SMALL_BYTES};
 pub use ring::{Completion, SendRing, SocketKey};
 pub use slab_pool::{SLAB_BYTES_MAX, SLAB_BYTES_MIN, SlabPool};
-pub use socket::{SocketRef, socket_ref};
+pub use socket::{SocketRef, hold_unread, socket_ref};
 pub use stats::SendRingStats;
 pub use tcp_info::{TcpInfo, tcp_info};
 pub use waiter::RingWaiter;

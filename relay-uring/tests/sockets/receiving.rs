@@ -1,13 +1,14 @@
 //! Receive buffers: slices of what was read, memory used again.
 
-use std::io::Write;
-use std::net::Shutdown;
+use std::io::{ErrorKind, Write};
+use std::net::{Shutdown, TcpStream as Peer};
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use edgerelay_uring::{
     ReadableStream, ReceiveBuffer, SLAB_BYTES_MAX, SLAB_BYTES_MIN, SMALL_BYTES, SlabPool,
+    hold_unread, tcp_info,
 };
 use tokio::time::timeout;
 
@@ -221,4 +222,45 @@ fn a_read_whose_future_is_dropped_leaves_the_buffer_usable() {
         other_peer.write_all(b"kept").unwrap();
         assert_eq!(buffer.read(&other).await.unwrap(), "kept");
     });
+}
+
+#[test]
+fn a_socket_takes_in_unread_what_it_is_told_to() {
+    const WANTED: usize = 2 << 20;
+    run(async {
+        let [told, plain] = [connection(), connection()];
+        let held = hold_unread(&told.0, WANTED).unwrap();
+        assert!(held >= WANTED, "{held}");
+        let [taken, as_it_was] = [told, plain].map(|(stream, peer)| {
+            fill(peer, 4 * WANTED);
+            tcp_info(&stream).unwrap().bytes_received
+        });
+        assert!(taken >= WANTED as u64, "{taken}");
+        assert!(as_it_was < WANTED as u64, "{as_it_was}: the test proves nothing");
+    });
+}
+
+#[test]
+fn a_socket_that_was_told_to_hold_more_is_readable_with_one_byte() {
+    run(async {
+        let (stream, mut peer) = connection();
+        hold_unread(&stream, 1 << 20).unwrap();
+        peer.write_all(b"x").unwrap();
+        let readable = ReadableStream::new(stream).unwrap();
+        let mut buffer = ReceiveBuffer::small(SlabPool::new());
+        assert_eq!(buffer.read_when_ready(&readable).await.unwrap(), "x");
+    });
+}
+
+/// Writes pieces of a message's size until all is written or nothing goes for a while.
+fn fill(mut peer: Peer, bytes: usize) {
+    let piece = pattern(1000);
+    peer.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    for _ in 0..bytes / piece.len() {
+        match peer.write_all(&piece) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            Err(error) => panic!("{error}"),
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use edgerelay_proto::session::{ClientSession, ServerSession};
 use edgerelay_proto::time::Instant;
-use edgerelay_uring::{ReadableStream, ReceiveBuffer, SocketKey};
+use edgerelay_uring::{ReadableStream, ReceiveBuffer, SocketKey, hold_unread};
 use tokio::sync::oneshot;
 use tokio_uring::net::TcpStream;
 
@@ -211,6 +211,7 @@ pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
     let mut watched = None;
     let mut step = shard.last_step();
     let mut bytes_since_step = 0;
+    let mut unread_max = 0;
     let mut gathered = false;
     loop {
         let gathers = class == ReceiveClass::Slab && shard.gathers();
@@ -238,14 +239,29 @@ pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
         if wanted != class {
             match wanted {
                 ReceiveClass::Small => buffer.become_small(),
-                ReceiveClass::Slab => buffer.become_slab(),
+                ReceiveClass::Slab => {
+                    buffer.become_slab();
+                    unread_max = unread_bytes_max(&socket);
+                }
             }
             class = wanted;
         }
         // The rest of what a step found belongs to it.
         if class == ReceiveClass::Slab && !buffer.may_have_more() {
-            let can_wait = bytes_since_step < STEP_READ_BYTES_MAX;
+            let can_wait = bytes_since_step < unread_max;
             gathered = can_wait && shard.until_read(slot).await;
+        }
+    }
+}
+
+/// How much a publisher may bring in a merge window and be read only at the next step. Makes room for
+/// twice as much.
+fn unread_bytes_max(socket: &TcpStream) -> usize {
+    match hold_unread(socket, 2 * STEP_READ_BYTES_MAX) {
+        Ok(held) => STEP_READ_BYTES_MAX.min(held / 2),
+        Err(error) => {
+            tracing::debug!(%error, "could not make room for what is unread; reading on");
+            0
         }
     }
 }
