@@ -15,6 +15,7 @@ use tokio_uring::net::TcpStream;
 
 use super::Shard;
 use super::bounds::{IDENTITY_BYTES_MAX, STEP_READ_BYTES_MAX};
+use super::pace::{Part, StepReads};
 use super::state::{Slot, StreamSlot};
 use crate::hub::subscriber::SubscriberKey;
 use crate::id::{ConnectionId, LegId};
@@ -209,10 +210,7 @@ pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
     let mut buffer = ReceiveBuffer::small(shard.slabs.clone());
     let mut class = ReceiveClass::Small;
     let mut watched = None;
-    let mut step = shard.last_step();
-    let mut bytes_since_step = 0;
-    let mut unread_max = 0;
-    let mut gathered = false;
+    let mut reads = StepReads::new(0);
     loop {
         let gathers = class == ReceiveClass::Slab && shard.gathers();
         let wanted = match receive(&mut buffer, &socket, &mut watched, gathers).await {
@@ -221,14 +219,13 @@ pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
                 break;
             }
             Ok(input) => {
-                if step != shard.last_step() {
-                    step = shard.last_step();
-                    bytes_since_step = 0;
-                }
-                bytes_since_step += input.len();
-                shard.set_gathered(gathered);
+                let part = reads.on_read(shard.last_step(), input.len(), buffer.may_have_more());
+                shard.set_part(part);
                 let wanted = shard.on_input(slot, input);
-                shard.set_gathered(false);
+                shard.set_part(Part::None);
+                if part == Part::Last {
+                    shard.on_step_read();
+                }
                 wanted
             }
             Err(error) => {
@@ -241,15 +238,15 @@ pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
                 ReceiveClass::Small => buffer.become_small(),
                 ReceiveClass::Slab => {
                     buffer.become_slab();
-                    unread_max = unread_bytes_max(&socket);
+                    reads = StepReads::new(unread_bytes_max(&socket));
                 }
             }
             class = wanted;
         }
         // The rest of what a step found belongs to it.
         if class == ReceiveClass::Slab && !buffer.may_have_more() {
-            let can_wait = bytes_since_step < unread_max;
-            gathered = can_wait && shard.until_read(slot).await;
+            let waited = reads.may_wait() && shard.until_read(slot).await;
+            reads.on_waited(waited);
         }
     }
 }

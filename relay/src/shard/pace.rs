@@ -21,12 +21,66 @@ pub(super) struct Pace {
     stepped: Cell<Instant>,
     /// Frames that its readers bring until then belong to the last step.
     fresh_until: Cell<Instant>,
-    /// What is being looked at was read in a step.
-    gathered: Cell<bool>,
+    part: Cell<Part>,
     /// Somebody waits for the next step.
     wanted: Notify,
     /// Readers that wait for it.
     readers: Notify,
+}
+
+/// What is being looked at, as part of what a step finds of one publisher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Part {
+    /// It came by itself.
+    #[default]
+    None,
+    /// There is more.
+    Early,
+    /// It is all, or the end.
+    Last,
+}
+
+/// How the reads of one publisher lie in the steps.
+#[derive(Debug)]
+pub(super) struct StepReads {
+    step: Instant,
+    /// Since that step.
+    bytes: usize,
+    /// Publishers that bring more in a window are read on without a pause.
+    unread_max: usize,
+    /// It was not read until that step.
+    waited: bool,
+}
+
+impl StepReads {
+    /// Before the first read of a publisher whose socket may have to hold `unread_max` bytes.
+    pub(super) const fn new(unread_max: usize) -> Self {
+        Self { step: Instant::EPOCH, bytes: 0, unread_max, waited: false }
+    }
+
+    /// Says whether it waited for a step before the next read.
+    pub(super) const fn on_waited(&mut self, waited: bool) {
+        self.waited = waited;
+    }
+
+    /// So many bytes were read, the last step being `step`; there may be more to read.
+    pub(super) fn on_read(&mut self, step: Instant, bytes: usize, has_more: bool) -> Part {
+        if self.step != step {
+            self.step = step;
+            self.bytes = 0;
+        }
+        self.bytes += bytes;
+        match (self.waited, has_more && self.may_wait()) {
+            (false, _) => Part::None,
+            (true, true) => Part::Early,
+            (true, false) => Part::Last,
+        }
+    }
+
+    /// Whether it has brought little enough to be read only at the next step.
+    pub(super) const fn may_wait(&self) -> bool {
+        self.bytes < self.unread_max
+    }
 }
 
 /// What is to be done with frames that just came.
@@ -42,7 +96,7 @@ impl Pace {
             window: Cell::new(Duration::ZERO),
             stepped: Cell::new(Instant::EPOCH),
             fresh_until: Cell::new(Instant::EPOCH),
-            gathered: Cell::new(false),
+            part: Cell::new(Part::None),
             wanted: Notify::new(),
             readers: Notify::new(),
         }
@@ -70,12 +124,23 @@ impl Pace {
         self.readers.notify_waiters();
     }
 
+    /// Whether what is read in the last step still goes at once.
+    fn is_fresh(&self, now: Instant) -> bool {
+        now < self.fresh_until.get()
+    }
+
     /// Frames that come after a quiet time go at once, and those behind them wait.
     fn on_frames(&self, now: Instant) -> Going {
-        let of_step = self.gathered.get() && now < self.fresh_until.get();
-        if self.window.get().is_zero() || of_step {
-            Going::AtOnce
-        } else if now >= self.next_step() {
+        if self.window.get().is_zero() {
+            return Going::AtOnce;
+        }
+        match self.part.get() {
+            Part::Last if self.is_fresh(now) => return Going::AtOnce,
+            // In one send with the rest; with the next step, should the rest never come.
+            Part::Early => return Going::WithNextStep,
+            Part::Last | Part::None => {}
+        }
+        if now >= self.next_step() {
             // Not a step: readers that wait have theirs coming, made by the task that they told.
             self.stepped.set(now);
             Going::AtOnce
@@ -142,9 +207,16 @@ impl Shard {
         }
     }
 
-    /// Says whether the input that is looked at next was read in a step.
-    pub(super) fn set_gathered(&self, gathered: bool) {
-        self.pace.gathered.set(gathered);
+    /// Says what the input is that is looked at next.
+    pub(super) fn set_part(&self, part: Part) {
+        self.pace.part.set(part);
+    }
+
+    /// All is read that a step found of a publisher: its early parts go out, whatever the last one held.
+    pub(super) fn on_step_read(&self) {
+        if self.pace.is_fresh(self.now()) {
+            self.urgent.notify_one();
+        }
     }
 }
 
@@ -191,11 +263,42 @@ mod tests {
     fn frames_read_in_a_step_do_not_wait_for_another() {
         let pace = pace(40);
         pace.step(at(1040));
-        pace.gathered.set(true);
+        pace.part.set(Part::Last);
         assert_eq!(pace.on_frames(at(1045)), Going::AtOnce);
         assert_eq!(pace.on_frames(at(1060)), Going::WithNextStep);
-        pace.gathered.set(false);
+        pace.part.set(Part::None);
         assert_eq!(pace.on_frames(at(1045)), Going::WithNextStep, "these came by themselves");
+    }
+
+    #[test]
+    fn parts_of_what_a_step_finds_go_with_the_last_of_them() {
+        let pace = pace(40);
+        pace.step(at(1040));
+        pace.part.set(Part::Early);
+        assert_eq!(pace.on_frames(at(1041)), Going::WithNextStep);
+        assert_eq!(pace.on_frames(at(9000)), Going::WithNextStep, "however long it takes");
+        pace.part.set(Part::Last);
+        assert_eq!(pace.on_frames(at(1042)), Going::AtOnce);
+        pace.set_window(Duration::ZERO);
+        pace.part.set(Part::Early);
+        assert_eq!(pace.on_frames(at(1043)), Going::AtOnce, "nothing waits any more");
+    }
+
+    #[test]
+    fn reads_that_leave_something_are_parts_of_a_step() {
+        let mut reads = StepReads::new(100);
+        assert_eq!(reads.on_read(at(1), 60, true), Part::None, "it did not wait");
+        assert!(reads.may_wait());
+        reads.on_waited(true);
+        assert_eq!(reads.on_read(at(2), 60, true), Part::Early);
+        assert_eq!(reads.on_read(at(2), 30, false), Part::Last);
+        assert!(reads.may_wait());
+        reads.on_waited(true);
+        assert_eq!(reads.on_read(at(3), 60, true), Part::Early);
+        assert_eq!(reads.on_read(at(3), 60, true), Part::Last, "however much more there is");
+        assert!(!reads.may_wait(), "it is read on");
+        assert_eq!(reads.on_read(at(4), 60, false), Part::Last);
+        assert!(reads.may_wait());
     }
 
     #[test]

@@ -123,6 +123,19 @@ fn messages_that_come_within_a_merge_window_go_out_together_and_none_is_missed()
     assert!(frames > 3.0 * sends, "{frames} frames in {sends} sends, five come in a window");
 }
 
+/// 120 kB in a window: more than one read takes.
+#[test]
+fn what_takes_several_reads_in_a_merge_window_goes_out_together() {
+    let settings =
+        two_shards().rtmp("merge_window = \"300ms\"").rtmp("merge_window_max = \"300ms\"");
+    let (period, span) = (Duration::from_millis(10), Duration::from_secs(5));
+    let relay = relays_everything(settings, 1, 40, 4_000, period, span);
+    let frames = relay.metric("edgerelay_frames_sent_total", &[]);
+    let sends = relay.metric("edgerelay_ring_sends_total", &[]);
+    println!("{frames} frames in {sends} sends");
+    assert!(frames > 15.0 * sends, "{frames} frames in {sends} sends, thirty come in a window");
+}
+
 #[test]
 fn five_hundred_publishers_are_all_read() {
     ingest(500, 1_000, Duration::from_millis(100), Duration::from_secs(5));
