@@ -20,7 +20,7 @@ mod working;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -226,6 +226,18 @@ fn eventually_unsaid(
 /// What is kept between runs, and what one run makes.
 fn folder() -> PathBuf {
     workspace::target().join("appliance")
+}
+
+/// Waits for a process that is about to end.
+fn ends_within(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().context("look at a process")? {
+            return Ok(status);
+        }
+        ensure!(started.elapsed() < limit, "it has not come within {limit:?}");
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// Runs `command` for its effect, quietly; what it says is the error.

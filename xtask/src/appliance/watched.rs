@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::machine::Machine;
 use super::media::{Media, Place, ffmpeg, url};
 use super::running::clients;
-use super::{LOOK, eventually, quietly, seen};
+use super::{ends_within, eventually, quietly, seen};
 
 /// How long a player may take to be there, and to end after its publisher.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -104,17 +104,6 @@ impl Drop for Watched {
             let _gone = child.kill();
             let _status = child.wait();
         }
-    }
-}
-
-fn ends_within(child: &mut Child, limit: Duration) -> Result<std::process::ExitStatus> {
-    let started = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().context("look at a process")? {
-            return Ok(status);
-        }
-        ensure!(started.elapsed() < limit, "it has not come within {limit:?}");
-        std::thread::sleep(LOOK);
     }
 }
 

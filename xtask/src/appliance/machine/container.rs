@@ -10,9 +10,8 @@ use anyhow::{Context, Result, bail};
 use super::super::changes::{self, Changes};
 use super::super::image::{self, Image};
 use super::super::network::Network;
-use super::super::{LOOK, folder, quietly, seen};
+use super::super::{LOOK, ends_within, folder, quietly};
 use super::{BOOT_MAX, DOWN_MAX, System, end, ending_with_us, last_lines, shell_line, unmount};
-use crate::step;
 
 /// What the relay uses and a container is not given by itself.
 const SYSTEM_CALLS: &str = "bpf perf_event_open io_uring_setup io_uring_enter io_uring_register";
@@ -63,23 +62,12 @@ impl System for Container {
         Ok(file.to_owned())
     }
 
-    fn reboot(&mut self) -> Result<()> {
-        // Whether the shell lives to tell is a matter of luck.
-        let _said = quietly(&mut self.shell("systemctl reboot"));
-        let started = Instant::now();
-        while self.nspawn.try_wait().context("look at systemd-nspawn")?.is_none() {
-            if started.elapsed() > DOWN_MAX {
-                bail!("the machine has not gone down within {DOWN_MAX:?}");
-            }
-            std::thread::sleep(LOOK);
-        }
-        let down = started.elapsed();
+    fn process(&mut self) -> &mut Child {
+        &mut self.nspawn
+    }
+
+    fn start_again(&mut self) -> Result<()> {
         (self.nspawn, self.init) = start(&self.layers, &self.network)?;
-        seen(format_args!(
-            "rebooted: down after {}, up after {}",
-            step::seconds(down),
-            step::seconds(started.elapsed())
-        ));
         Ok(())
     }
 
@@ -97,10 +85,7 @@ impl System for Container {
 impl Drop for Container {
     fn drop(&mut self) {
         let _ordered = quietly(&mut self.shell("systemctl poweroff"));
-        let started = Instant::now();
-        while matches!(self.nspawn.try_wait(), Ok(None)) && started.elapsed() < DOWN_MAX {
-            std::thread::sleep(LOOK);
-        }
+        let _gone = ends_within(&mut self.nspawn, DOWN_MAX);
         end(&mut self.nspawn);
     }
 }

@@ -7,13 +7,14 @@ mod vm;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::changes::Changes;
 use super::network::Network;
-use super::{quietly, seen};
+use super::{ends_within, quietly, seen};
+use crate::step;
 use container::Container;
 use vm::Vm;
 
@@ -65,8 +66,11 @@ trait System {
     /// Where programs that [`System::inside`] starts find `file` of this machine.
     fn lend(&self, file: &Path) -> Result<PathBuf>;
 
-    /// Boots once more, with the same files and in the same network.
-    fn reboot(&mut self) -> Result<()>;
+    /// What runs it, and ends when it is switched off.
+    fn process(&mut self) -> &mut Child;
+
+    /// Boots what has gone down, with the same files and in the same network.
+    fn start_again(&mut self) -> Result<()>;
 
     /// What differs from the image.
     fn changes(&self) -> Result<Changes>;
@@ -98,7 +102,19 @@ impl Machine {
 
     /// Boots once more, with the same files and in the same network.
     pub(super) fn reboot(&mut self) -> Result<()> {
-        self.system.reboot()
+        // Whether the shell lives to tell is a matter of luck.
+        let _said = self.shell("systemctl reboot");
+        let started = Instant::now();
+        ends_within(self.system.process(), DOWN_MAX * self.slowness)
+            .context("the machine's going down")?;
+        let down = started.elapsed();
+        self.system.start_again()?;
+        seen(format_args!(
+            "rebooted: down after {}, up after {}",
+            step::seconds(down),
+            step::seconds(started.elapsed())
+        ));
+        Ok(())
     }
 
     /// What a shell there prints for `script`, which ends at its first error.

@@ -12,7 +12,7 @@ use super::super::changes::{self, Changes};
 use super::super::image::{self, Image};
 use super::super::network::{INTERFACE, MACHINE, Network};
 use super::super::{LOOK, folder, quietly, seen};
-use super::{BOOT_MAX, DOWN_MAX, EMULATED, System, end, last_lines, shell_line, unmount};
+use super::{BOOT_MAX, EMULATED, System, end, last_lines, shell_line, unmount};
 use crate::step;
 
 /// What is emulated, and no more: each core on a thread of its own. A reboot switches the machine off, so that who
@@ -104,24 +104,13 @@ impl System for Vm {
         Ok(Path::new("/root").join(&*name))
     }
 
-    fn reboot(&mut self) -> Result<()> {
-        // Whether the shell lives to tell is a matter of luck.
-        let _said = quietly(&mut self.shell("systemctl reboot"));
-        let (started, limit) = (Instant::now(), DOWN_MAX * EMULATED);
-        while self.qemu.try_wait().context("look at qemu")?.is_none() {
-            if started.elapsed() > limit {
-                bail!("the machine has not gone down within {limit:?}");
-            }
-            std::thread::sleep(LOOK);
-        }
-        let down = started.elapsed();
+    fn process(&mut self) -> &mut Child {
+        &mut self.qemu
+    }
+
+    fn start_again(&mut self) -> Result<()> {
         end(&mut self.connection);
         (self.qemu, self.connection) = start(&self.files, &self.network)?;
-        seen(format_args!(
-            "rebooted: down after {}, up after {}",
-            step::seconds(down),
-            step::seconds(started.elapsed())
-        ));
         Ok(())
     }
 
