@@ -140,8 +140,12 @@ impl State {
         backlog: Vec<MediaMessage>,
     ) {
         let Some(slot) = self.stream_slots.get(stream).copied() else { return };
-        let known = self.streams.get(slot).and_then(|entry| entry.publication);
-        match known {
+        let Some(entry) = self.streams.get(slot) else { return };
+        if !entry.interested && !entry.wants_media() {
+            // It was on its way when the interest was withdrawn: its end would never be told.
+            return;
+        }
+        match entry.publication {
             Some(known) if known.epoch > epoch => return,
             // The same one again: it goes on after a full mailbox.
             Some(known) if known.epoch == epoch => {}

@@ -389,8 +389,9 @@ impl State {
         }
     }
 
-    /// The counterpart of [`Self::register_interest`].
-    pub(super) fn withdraw_interest(&mut self, shard: &Shard, slot: StreamSlot) {
+    /// The counterpart of [`Self::register_interest`]. Nobody tells this shard any more how the
+    /// publication goes on at its home, so here it is over.
+    pub(super) fn withdraw_interest(&mut self, shard: &Rc<Shard>, slot: StreamSlot) {
         let Some(entry) = self.streams.get_mut(slot) else { return };
         if !std::mem::replace(&mut entry.interested, false) {
             return;
@@ -401,6 +402,9 @@ impl State {
                 home,
                 ShardMessage::NoInterest { stream: entry.key.clone(), shard: shard.id },
             );
+        }
+        if entry.publication.is_some_and(|it| it.source == Source::Remote) {
+            self.suspend_publication(shard, slot);
         }
     }
 }

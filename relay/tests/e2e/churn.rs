@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use edgerelay_proto::session::{ClientEvent, ClientMode};
+use serde_json::Value;
 
+use crate::support::eventually::eventually;
 use crate::support::machine;
 use crate::support::relay::{Relay, Settings};
 use crate::support::rtmp::{Peer, block_on};
@@ -65,6 +67,54 @@ fn three_hundred_visits_leave_nothing_behind() {
         relay.wait_for_metric("process_open_fds", &[], LIMIT, |now| now <= files + 1.0);
     let grown = relay.metric("process_resident_memory_bytes", &[]) - memory;
     assert!(grown < 16e6, "{grown} bytes of memory, {files} then {files_after} open files");
+}
+
+/// Plays on both shards, until each player has had a picture.
+async fn play_on_both_shards(relay: &Relay, url: &str) -> Vec<Peer> {
+    let mut players = Vec::new();
+    for _ in 0..30 {
+        let mut player = Peer::play(url).await.expect("plays");
+        while !matches!(player.next_event_within(LIMIT).await, Ok(ClientEvent::Media(_))) {}
+        players.push(player);
+    }
+    eventually("both shards to have players", LIMIT, || {
+        let by_shard = relay.by_shard("play");
+        (by_shard.len() == 2 && by_shard.values().sum::<usize>() == players.len()).then_some(())
+    });
+    players
+}
+
+/// The streams that the API shows, and the bytes that all shards keep of them.
+fn streams_kept(relay: &Relay) -> (usize, u64) {
+    let body: Value = serde_json::from_str(&relay.ask("/api/v1/streams").body).expect("JSON");
+    let streams = body["streams"].as_array().expect("a list of streams");
+    let bytes = streams.iter().filter_map(|stream| stream["log_bytes"].as_u64()).sum();
+    (streams.len(), bytes)
+}
+
+#[test]
+fn a_shard_whose_players_leave_before_the_publisher_keeps_nothing_of_the_stream() {
+    let _machine = machine::shared();
+    let relay = Relay::start();
+    let url = relay.url("cam");
+    block_on(async {
+        let mut publisher = Peer::publish(&url).await.expect("the name is free");
+        let mut source = Source::new(1, 3_000);
+        for message in Source::head().into_iter().chain((0..10).map(|_| source.next_message())) {
+            publisher.send(&message).await.expect("the relay reads");
+        }
+        // The second time it wants the stream again.
+        for _ in 0..2 {
+            let players = play_on_both_shards(&relay, &url).await;
+            let (_, bytes) = streams_kept(&relay);
+            drop(players);
+            eventually("one shard to let go of the stream", LIMIT, || {
+                (streams_kept(&relay).1 < bytes).then_some(())
+            });
+        }
+        publisher.close().await.expect("closes");
+    });
+    eventually("no stream to be left", LIMIT, || (streams_kept(&relay) == (0, 0)).then_some(()));
 }
 
 #[test]
