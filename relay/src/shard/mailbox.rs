@@ -139,13 +139,15 @@ impl State {
         epoch: u64,
         backlog: Vec<MediaMessage>,
     ) {
-        let Some(slot) = self.stream_slots.get(stream).copied() else { return };
-        let Some(entry) = self.streams.get(slot) else { return };
-        if !entry.interested && !entry.wants_media() {
-            // It was on its way when the interest was withdrawn: its end would never be told.
+        let slot = self.stream_slots.get(stream).copied();
+        let Some((slot, known)) = slot.and_then(|slot| {
+            let entry = self.streams.get(slot)?;
+            entry.interested.then_some((slot, entry.publication))
+        }) else {
+            decline(shard, stream);
             return;
-        }
-        match entry.publication {
+        };
+        match known {
             Some(known) if known.epoch > epoch => return,
             // The same one again: it goes on after a full mailbox.
             Some(known) if known.epoch == epoch => {}
@@ -236,6 +238,16 @@ impl State {
         }
         gathered.clear();
         entry.outbox = gathered;
+    }
+}
+
+/// Tells a stream's home that nobody here wants it: interest was withdrawn while the news was on its way, or
+/// pushes were to run here once.
+fn decline(shard: &Shard, stream: &StreamKey) {
+    let home = shard.directory().home(stream);
+    if let Some((home, _)) = home.filter(|(home, _)| *home != shard.id) {
+        let stream = stream.clone();
+        shard.post(home, ShardMessage::NoInterest { stream, shard: shard.id });
     }
 }
 

@@ -69,7 +69,7 @@ fn three_hundred_visits_leave_nothing_behind() {
     assert!(grown < 16e6, "{grown} bytes of memory, {files} then {files_after} open files");
 }
 
-/// Plays on both shards, until each player has had a picture.
+/// Plays on both shards, until each player has had something of it.
 async fn play_on_both_shards(relay: &Relay, url: &str) -> Vec<Peer> {
     let mut players = Vec::new();
     for _ in 0..30 {
