@@ -65,6 +65,6 @@ pub(super) const STEP_GRACE_SHARE: u32 = 4;
 /// little to do with them before its next step, and each look costs a wake-up.
 pub(super) const REAP_SHARE: u32 = 64;
 
-/// A publisher that brings more than this in a merge window is read on without a pause, or more than
-/// half of what its socket takes in unread: so no publisher is ever held up.
+/// A publisher that brings more than this in a merge window is read on without a pause in the next one, or
+/// more than half of what its socket takes in unread: so none is held up that keeps its rate.
 pub(super) const STEP_READ_BYTES_MAX: usize = 1 << 20;

@@ -235,7 +235,10 @@ pub(super) async fn read(shard: Rc<Shard>, slot: Slot, socket: Rc<TcpStream>) {
         };
         if wanted != class {
             match wanted {
-                ReceiveClass::Small => buffer.become_small(),
+                ReceiveClass::Small => {
+                    buffer.become_small();
+                    reads = StepReads::new(0);
+                }
                 ReceiveClass::Slab => {
                     buffer.become_slab();
                     reads = StepReads::new(unread_bytes_max(&socket));

@@ -36,7 +36,7 @@ pub(super) enum Part {
     None,
     /// There is more.
     Early,
-    /// It is all, or the end.
+    /// It is the end, or as much as is waited for.
     Last,
 }
 
@@ -44,7 +44,8 @@ pub(super) enum Part {
 #[derive(Debug)]
 pub(super) struct StepReads {
     step: Instant,
-    /// Since that step.
+    /// Between the last two steps, and since.
+    bytes_before: usize,
     bytes: usize,
     /// Publishers that bring more in a window are read on without a pause.
     unread_max: usize,
@@ -55,7 +56,7 @@ pub(super) struct StepReads {
 impl StepReads {
     /// Before the first read of a publisher whose socket may have to hold `unread_max` bytes.
     pub(super) const fn new(unread_max: usize) -> Self {
-        Self { step: Instant::EPOCH, bytes: 0, unread_max, waited: false }
+        Self { step: Instant::EPOCH, bytes_before: 0, bytes: 0, unread_max, waited: false }
     }
 
     /// Says whether it waited for a step before the next read.
@@ -67,7 +68,7 @@ impl StepReads {
     pub(super) fn on_read(&mut self, step: Instant, bytes: usize, has_more: bool) -> Part {
         if self.step != step {
             self.step = step;
-            self.bytes = 0;
+            self.bytes_before = std::mem::take(&mut self.bytes);
         }
         self.bytes += bytes;
         match (self.waited, has_more && self.may_wait()) {
@@ -77,9 +78,9 @@ impl StepReads {
         }
     }
 
-    /// Whether it has brought little enough to be read only at the next step.
+    /// Whether it brings little enough to be read only at the next step.
     pub(super) const fn may_wait(&self) -> bool {
-        self.bytes < self.unread_max
+        self.bytes < self.unread_max && self.bytes_before < self.unread_max
     }
 }
 
@@ -136,7 +137,8 @@ impl Pace {
         }
         match self.part.get() {
             Part::Last if self.is_fresh(now) => return Going::AtOnce,
-            // In one send with the rest; with the next step, should the rest never come.
+            // With the rest, unless somebody else's turn comes first; with the next step, should the rest
+            // never come.
             Part::Early => return Going::WithNextStep,
             Part::Last | Part::None => {}
         }
@@ -212,7 +214,7 @@ impl Shard {
         self.pace.part.set(part);
     }
 
-    /// All is read that a step found of a publisher: its early parts go out, whatever the last one held.
+    /// The last part is read of what a step found of a publisher: the early ones go out, whatever it held.
     pub(super) fn on_step_read(&self) {
         if self.pace.is_fresh(self.now()) {
             self.urgent.notify_one();
@@ -297,8 +299,11 @@ mod tests {
         assert_eq!(reads.on_read(at(3), 60, true), Part::Early);
         assert_eq!(reads.on_read(at(3), 60, true), Part::Last, "however much more there is");
         assert!(!reads.may_wait(), "it is read on");
-        assert_eq!(reads.on_read(at(4), 60, false), Part::Last);
-        assert!(reads.may_wait());
+        reads.on_waited(false);
+        assert_eq!(reads.on_read(at(4), 60, false), Part::None);
+        assert!(!reads.may_wait(), "it brought too much in the window before");
+        assert_eq!(reads.on_read(at(5), 60, false), Part::None);
+        assert!(reads.may_wait(), "it has calmed down");
     }
 
     #[test]
