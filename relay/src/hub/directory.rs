@@ -167,6 +167,12 @@ impl Directory {
         home
     }
 
+    /// Whether `shard` has subscribers of `stream`.
+    #[must_use]
+    pub fn is_interested(&self, stream: &StreamKey, shard: ShardId) -> bool {
+        self.entries.get(stream).is_some_and(|entry| entry.interested.contains(&shard))
+    }
+
     /// Where the pushes of `stream` run: on the shard that its first publisher came to, for as long
     /// as the name stays held, whoever replaces whom.
     #[must_use]
@@ -411,6 +417,7 @@ mod tests {
                     Step::AddInterest { name, shard } => {
                         let home = directory.add_interest(&stream(name), ShardId(shard));
                         model.interests.insert((name, shard));
+                        prop_assert!(directory.is_interested(&stream(name), ShardId(shard)));
                         let expected =
                             model.holder(name).map(|(_, home, _, epoch)| (ShardId(home), epoch));
                         prop_assert_eq!(home, expected);
@@ -419,6 +426,7 @@ mod tests {
                         let home = directory.remove_interest(&stream(name), ShardId(shard));
                         let known = model.holder(name).map(|holder| ShardId(holder.1));
                         model.interests.remove(&(name, shard));
+                        prop_assert!(!directory.is_interested(&stream(name), ShardId(shard)));
                         prop_assert_eq!(home, known);
                     }
                 }

@@ -81,6 +81,9 @@ impl Shard {
                 }
             }
             ShardMessage::Interest { stream, shard } => state.on_interest(self, &stream, shard),
+            // It may be interested again since, and be known so by a publication that began meanwhile.
+            ShardMessage::NoInterest { stream, shard }
+                if self.directory().is_interested(&stream, shard) => {}
             ShardMessage::NoInterest { stream, shard } => {
                 let slot = state.stream_slots.get(&stream).copied();
                 if let Some(entry) = slot.and_then(|slot| state.streams.get_mut(slot)) {

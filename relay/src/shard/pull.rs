@@ -56,7 +56,9 @@ pub(super) fn start_if_wanted(state: &mut State, shard: &Rc<Shard>, stream: Stre
         run(&shard, stream, &origins, &cancel).await;
         let mut state = shard.state.borrow_mut();
         let released = shard.directory().release(&key, holder);
-        if let Some(others) = released {
+        // The sweep that called it off may have removed the entry, and its place be another stream's.
+        let stream = state.stream_slots.get(&key).copied();
+        if let (Some(others), Some(stream)) = (released, stream) {
             state.tell_unpublished(&shard, stream, others, Leaving::Lost);
         }
     });
