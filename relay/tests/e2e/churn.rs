@@ -20,18 +20,30 @@ enum Leaving {
     Abruptly,
 }
 
-/// Publishes and plays a stream once, and leaves.
-async fn visit(url: &str, leaving: Leaving) {
+/// Publishes the beginning of a stream.
+async fn publish(url: &str) -> Peer {
     let mut publisher = Peer::publish(url).await.expect("the name is free");
-    for message in Source::head() {
+    let mut source = Source::new(1, 3_000);
+    for message in Source::head().into_iter().chain((0..10).map(|_| source.next_message())) {
         publisher.send(&message).await.expect("the relay reads");
     }
-    let mut source = Source::new(1, 3_000);
-    for _ in 0..10 {
-        publisher.send(&source.next_message()).await.expect("the relay reads");
-    }
+    publisher
+}
+
+/// Plays a stream until something of it has come.
+async fn play(url: &str) -> Peer {
     let mut player = Peer::play(url).await.expect("plays");
-    while !matches!(player.next_event_within(LIMIT).await, Ok(ClientEvent::Media(_))) {}
+    while !matches!(
+        player.next_event_within(LIMIT).await.expect("the stream comes"),
+        ClientEvent::Media(_)
+    ) {}
+    player
+}
+
+/// Publishes and plays a stream once, and leaves.
+async fn visit(url: &str, leaving: Leaving) {
+    let publisher = publish(url).await;
+    let player = play(url).await;
     if matches!(leaving, Leaving::Politely) {
         player.close().await.expect("closes");
         publisher.close().await.expect("closes");
@@ -73,9 +85,7 @@ fn three_hundred_visits_leave_nothing_behind() {
 async fn play_on_both_shards(relay: &Relay, url: &str) -> Vec<Peer> {
     let mut players = Vec::new();
     for _ in 0..30 {
-        let mut player = Peer::play(url).await.expect("plays");
-        while !matches!(player.next_event_within(LIMIT).await, Ok(ClientEvent::Media(_))) {}
-        players.push(player);
+        players.push(play(url).await);
     }
     eventually("both shards to have players", LIMIT, || {
         let by_shard = relay.by_shard("play");
@@ -98,11 +108,7 @@ fn a_shard_whose_players_leave_before_the_publisher_keeps_nothing_of_the_stream(
     let relay = Relay::start();
     let url = relay.url("cam");
     block_on(async {
-        let mut publisher = Peer::publish(&url).await.expect("the name is free");
-        let mut source = Source::new(1, 3_000);
-        for message in Source::head().into_iter().chain((0..10).map(|_| source.next_message())) {
-            publisher.send(&message).await.expect("the relay reads");
-        }
+        let publisher = publish(&url).await;
         // The second time it wants the stream again.
         for _ in 0..2 {
             let players = play_on_both_shards(&relay, &url).await;
