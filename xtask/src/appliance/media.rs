@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::machine::Machine;
 use super::network::MACHINE;
-use super::{eventually, quietly, seen};
+use super::{end, eventually, quietly, seen};
 
 /// Frames that a player takes: two seconds.
 const FRAMES: usize = 60;
@@ -94,9 +94,7 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        // No harm once it has ended.
-        let _gone = self.child.kill();
-        let _status = self.child.wait();
+        end(&mut self.child);
     }
 }
 

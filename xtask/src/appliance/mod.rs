@@ -240,6 +240,12 @@ fn ends_within(child: &mut Child, limit: Duration) -> Result<ExitStatus> {
     }
 }
 
+/// Ends a program of ours. No harm once it has ended.
+fn end(child: &mut Child) {
+    let _gone = child.kill();
+    let _status = child.wait();
+}
+
 /// Runs `command` for its effect, quietly; what it says is the error.
 fn quietly(command: &mut Command) -> Result<String> {
     let line = step::command_line(command);

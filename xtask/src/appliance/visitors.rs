@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::machine::Machine;
 use super::network::MACHINE;
-use super::seen;
+use super::{end, seen};
 
 /// Time between two visits. An emulated machine serves as many, too, but while it upgrades the slowest wait almost as
 /// long as [`PATIENCE`].
@@ -64,9 +64,7 @@ impl Visitors {
 
 impl Drop for Visitors {
     fn drop(&mut self) {
-        // No harm once they have ended.
-        let _gone = self.0.kill();
-        let _status = self.0.wait();
+        end(&mut self.0);
     }
 }
 

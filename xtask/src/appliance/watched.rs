@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::machine::Machine;
 use super::media::{Media, Place, ffmpeg, url};
 use super::running::clients;
-use super::{ends_within, eventually, quietly, seen};
+use super::{end, ends_within, eventually, quietly, seen};
 
 /// How long a player may take to be there, and to end after its publisher.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -100,9 +100,7 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         for child in [&mut self.publisher, &mut self.player] {
-            // No harm once it has ended.
-            let _gone = child.kill();
-            let _status = child.wait();
+            end(child);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::installing::serves;
 use super::machine::Machine;
 use super::media::{Media, Place, plays_from};
 use super::network::ELSEWHERE;
-use super::{eventually, quietly, seen};
+use super::{end, eventually, quietly, seen};
 
 /// Streams, and so workers: each carries one.
 const STREAMS: usize = 3;
@@ -91,8 +91,6 @@ impl Upstream {
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        // No harm once it has ended.
-        let _gone = self.0.kill();
-        let _status = self.0.wait();
+        end(&mut self.0);
     }
 }

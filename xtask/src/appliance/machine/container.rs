@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 use super::super::changes::{self, Changes};
 use super::super::image::{self, Image};
 use super::super::network::Network;
-use super::super::{LOOK, ends_within, folder, quietly};
-use super::{BOOT_MAX, DOWN_MAX, System, end, ending_with_us, last_lines, shell_line, unmount};
+use super::super::{LOOK, end, ends_within, folder, quietly};
+use super::{BOOT_MAX, DOWN_MAX, System, ending_with_us, last_lines, shell_line, unmount};
 
 /// What the relay uses and a container is not given by itself.
 const SYSTEM_CALLS: &str = "bpf perf_event_open io_uring_setup io_uring_enter io_uring_register";

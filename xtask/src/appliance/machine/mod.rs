@@ -184,12 +184,6 @@ pub(super) fn ending_with_us() -> Command {
     command
 }
 
-/// Ends a program of ours. No harm once it has ended.
-fn end(child: &mut Child) {
-    let _gone = child.kill();
-    let _status = child.wait();
-}
-
 /// Unmounts what is mounted at `place`, if something is.
 fn unmount(place: &Path) {
     if quietly(Command::new("mountpoint").arg("-q").arg(place)).is_ok() {

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use super::super::changes::{self, Changes};
 use super::super::image::{self, Image};
 use super::super::network::{INTERFACE, MACHINE, Network};
-use super::super::{LOOK, folder, quietly, seen};
-use super::{BOOT_MAX, EMULATED, System, end, last_lines, shell_line, unmount};
+use super::super::{LOOK, end, folder, quietly, seen};
+use super::{BOOT_MAX, EMULATED, System, last_lines, shell_line, unmount};
 use crate::step;
 
 /// What is emulated, and no more: each core on a thread of its own. A reboot switches the machine off, so that who
