@@ -29,10 +29,9 @@ pub(super) struct Pace {
 }
 
 /// What is being looked at, as part of what a step finds of one publisher.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     /// It came by itself.
-    #[default]
     None,
     /// There is more.
     Early,
